@@ -50,8 +50,11 @@ LOUD = (Role.ACCENT, Role.ERROR)
 """Roles in bold, which is all they are without colours."""
 DARK_INK, LIGHT_INK = (124, 130, 172, 214, 222), (172, 166, 130, 124, 88)
 """Ink of the five steps of heat, contrast 2.5 or more on black and white."""
-SIXTEEN_INK = ((3, False), (3, True), (11, False), (11, True), (15, True))
-"""With 16 colours: colour, and whether it is bold."""
+SIXTEEN_INK = tuple(
+    Style(color=Color.from_ansi(color), bold=weight == "bold" or None, dim=weight == "dim" or None)
+    for color, weight in ((3, "dim"), (11, "dim"), (11, ""), (11, "bold"), (15, "bold"))
+)
+"""With 16 colours."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def _ink(palette: Palette) -> list[Style]:
     if not palette.used:
         return [Style()] * 5
     if palette.used < 256:
-        return [Style(color=Color.from_ansi(color), bold=bold) for color, bold in SIXTEEN_INK]
+        return list(SIXTEEN_INK)
     return [Style(color=Color.from_ansi(color)) for color in (DARK_INK if palette.dark else LIGHT_INK)]
 
 

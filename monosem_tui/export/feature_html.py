@@ -17,7 +17,7 @@ from monosem_tui.draw.numbers import activation, cosine, count, share, signed
 from monosem_tui.model.feature_card import FeatureCard, ShownExample, ShownSection
 from monosem_tui.model.feature_document import Document
 from monosem_tui.model.feature_stats import quantile_texts
-from monosem_tui.pages.feature_page import section_words
+from monosem_tui.pages.feature_examples import section_words
 from store.run.counted_noun import CountedNoun
 
 BEFORE, AFTER = 110, 70

@@ -13,7 +13,7 @@ from monosem_tui.model.feature_card import FeatureCard, ShownExample
 from monosem_tui.model.feature_document import Document
 from monosem_tui.model.feature_explanations import ShownExplanation
 from monosem_tui.model.feature_stats import quantile_texts
-from monosem_tui.pages.feature_page import section_words
+from monosem_tui.pages.feature_examples import section_words
 from monosem_tui.pages.passage import MARKED
 
 BEFORE, AFTER = 24, 12

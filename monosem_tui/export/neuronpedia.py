@@ -22,6 +22,7 @@ from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
 from store.query.examples import Example, sections, windows
 from store.query.histogram import Histogram, activation_histogram, logit_histogram
+from store.query.intervals import activation_intervals
 
 PER_BATCH = 128
 """Features per file."""
@@ -156,16 +157,11 @@ def _activations(store: FeatureStore, feature: int) -> Iterator[dict[str, Any]]:
     for section in sections(store, feature, top=TOP, intervals=0, before=BEFORE, after=AFTER):
         for example in section.examples:
             yield _example(store, example, -1.0, top, -1.0)
-    rising = store.falling_acts(feature)[::-1] * np.float64(store.unit_F[feature])
-    edges = np.linspace(0.0, top, INTERVALS + 1)
-    below = np.searchsorted(rising, edges)
-    below[-1] = len(rising)
-    for interval in reversed(range(INTERVALS)):
-        first, last = len(rising) - int(below[interval + 1]), len(rising) - int(below[interval])
-        places = [("", place) for place in _spaced(store, feature, first, last)]
-        share = (last - first) / max(1, store.n_counted)
+    for one in activation_intervals(store, feature, INTERVALS, by_value=True):
+        places = [("", place) for place in _spaced(store, feature, one.first, one.last)]
+        share = (one.last - one.first) / max(1, store.n_counted)
         for example in windows(store, feature, places, BEFORE, AFTER):
-            yield _example(store, example, float(edges[interval]), float(edges[interval + 1]), share)
+            yield _example(store, example, one.low, one.high, share)
 
 
 def _spaced(store: FeatureStore, feature: int, first: int, last: int) -> list[int]:

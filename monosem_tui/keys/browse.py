@@ -36,7 +36,7 @@ PAGE = (
     _page("twin", "twin", "~", "the other sign of the same latent", need=Need.TWIN),
     _page("more-text", "widen_text(1)", "+ =", "more text around examples", "text, examples", "+/- text"),
     _page("less-text", "widen_text(-1)", "-", "less text around examples"),
-    _page("intervals", "intervals", "i", "4 or 12 quantile intervals"),
+    _page("intervals", "intervals", "i", "4 or 12 intervals, by rank or by value"),
     _page("one", "one", "o", "one example a document, or a context"),
     _page("random", "draw", "r", "draw other random examples"),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 FEW, MANY = 4, 12
-"""Numbers of quantile intervals to choose from; Towards Monosemanticity has 12."""
+"""Numbers of intervals to choose from; Towards Monosemanticity has 12."""
 
 
 class Extent(NamedTuple):
@@ -47,6 +47,8 @@ class ExampleChoice:
     """The examples wanted on a page."""
 
     intervals: int = FEW
+    by_value: bool = False
+    """Whether intervals are equal in activation, not in ranks."""
     one_per_document: bool = False
     extent: int = LINE
     """Index into EXTENTS."""
@@ -59,13 +61,20 @@ class ExampleChoice:
         return EXTENTS[self.extent]
 
     @property
+    def measure(self) -> str:
+        """The measure in which intervals are equal, in words."""
+        return "by value, from 0 to the maximum" if self.by_value else "by rank, of equally many activations"
+
+    @property
     def unit(self) -> str:
         """The unit that appears once per section: a context or a document."""
         return "document" if self.one_per_document else "context"
 
     def other_intervals(self) -> ExampleChoice:
-        """Switch between 4 and 12 intervals."""
-        return replace(self, intervals=FEW if self.intervals == MANY else MANY)
+        """Return the next of 4 and 12 intervals by rank, then 4 and 12 by value."""
+        if self.intervals != MANY:
+            return replace(self, intervals=MANY)
+        return replace(self, intervals=FEW, by_value=not self.by_value)
 
     def wider(self, steps: int) -> ExampleChoice:
         """Show more or less text around each example, within the limits."""
@@ -76,6 +85,6 @@ USUAL = ExampleChoice()
 """Default choice."""
 
 
-def sound(intervals: int, one_per_document: bool, extent: int) -> ExampleChoice:
+def sound(intervals: int, by_value: bool, one_per_document: bool, extent: int) -> ExampleChoice:
     """Return a choice from remembered values, out-of-range ones replaced by defaults."""
-    return ExampleChoice(MANY if intervals == MANY else FEW, one_per_document, LINE).wider(extent - LINE)
+    return ExampleChoice(MANY if intervals == MANY else FEW, by_value, one_per_document, LINE).wider(extent - LINE)

@@ -16,6 +16,7 @@ from store.index.reader import FeatureStore, Weighted
 from store.notes.note_file import FeatureNotes
 from store.query.examples import Example, Section, sections
 from store.query.histogram import Histogram, activation_histogram
+from store.query.intervals import ActivationInterval
 from store.run.counted_noun import TOKEN, CountedNoun
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class ShownSection:
     """The unit that appears once: a context or a document."""
     seed: int | None = None
     """Seed of random examples; None elsewhere."""
+    interval: ActivationInterval | None = None
+    """None for the strongest and for random ones."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ class FeatureCard:
     max: float
     mean: float
     norm: float
+    token: str
+    """Its top token; empty for a dead feature."""
     n_counted: int
     """Number of counted tokens, the denominator of the density."""
     histogram: Histogram
@@ -134,6 +139,7 @@ def read_card(
         feature,
         top=TOP_EXAMPLES,
         intervals=choice.intervals,
+        by_value=choice.by_value,
         each=INTERVAL_EXAMPLES,
         random=RANDOM_EXAMPLES,
         seed=choice.seed,
@@ -160,6 +166,7 @@ def read_facts(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int
         max=float(columns.max_F[feature]),
         mean=float(columns.mean_F[feature]),
         norm=float(columns.decoder_norm_F[feature]),
+        token=top_token(store, feature),
         n_counted=store.n_counted,
         histogram=activation_histogram(store, feature, BINS),
         sections=[],
@@ -216,7 +223,7 @@ def shown_sections(
 ) -> list[ShownSection]:
     """Convert sections of the store; see `ShownSection` for `unit` and `seed`."""
     return [
-        ShownSection(s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples], unit, seed)
+        ShownSection(s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples], unit, seed, s.interval)
         for s in found
     ]
 

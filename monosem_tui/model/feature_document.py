@@ -31,6 +31,7 @@ def same_examples(shown: ExampleChoice) -> ExampleSettings:
     return ExampleSettings(
         top=TOP_EXAMPLES,
         intervals=shown.intervals,
+        by_value=shown.by_value,
         random=RANDOM_EXAMPLES,
         seed=shown.seed,
         one_per_document=shown.one_per_document,

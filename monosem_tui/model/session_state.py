@@ -41,6 +41,7 @@ class ExamplesMemory:
     """Choice of examples on a page."""
 
     intervals: int = 4
+    by_value: bool = False
     one_per_document: bool = False
     extent: int = 1
     """Index into `monosem_tui.model.example_choice.EXTENTS`."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from monosem_tui.draw.safe_text import fit
-from monosem_tui.draw.sheet import NAME, Key
+from monosem_tui.draw.sheet import Key
 from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, width_of
 
 LONGEST = 100
 """Most visits kept."""
+HISTORY = "history "
 ARROW = " › "
 
 
@@ -51,11 +51,11 @@ def trail_lines(trail: Trail | None, outside: str, cells: int) -> list[Line]:
     """Return `history 17 › 88 › 412` and the reason why the list lacks the feature, as far as they apply."""
     lines: list[Line] = []
     if trail is not None and (trail.past or trail.future):
-        name = Span(fit("history", NAME), Role.DIM)
+        name = Span(HISTORY, Role.DIM)
         before = "".join(f"{visit.feature}{ARROW}" for visit in trail.past)
         behind = "".join(f"{ARROW}{visit.feature}" for visit in trail.future)
         here = Span(str(trail.feature), Role.BOLD)
-        room = cells - NAME - width_of([here])
+        room = cells - len(HISTORY) - width_of([here])
         left = line(Span(before, Role.DIM))
         lines.append(line(name, *(left if width_of(left) <= room else crop_left(left, room)), here))
         lines[0] = crop(line(*lines[0], Span(behind, Role.DIM)), cells)

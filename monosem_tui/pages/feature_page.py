@@ -3,82 +3,109 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from monosem_tui.draw.bars import bar, fitted, sparkline
 from monosem_tui.draw.heat import Rendering
-from monosem_tui.draw.numbers import activation, cosine, count, share, signed
+from monosem_tui.draw.numbers import activation, count, share
 from monosem_tui.draw.safe_text import cut, fit, width
-from monosem_tui.draw.sheet import BETWEEN, EXPLAINED, NAME, NEAR, TWIN, Key, Sheet, Stop, joined, named, plain
-from monosem_tui.draw.spans import Line, Role, Span, crop, line, spread, text_of, width_of, wrap
-from monosem_tui.model.feature_card import FeatureCard, Neighbour, ShownSection
-from monosem_tui.model.feature_stats import LABEL, STRIP_END
-from monosem_tui.pages.passage import block, frame, passage
-from store.query.examples import RANDOM, TOP
+from monosem_tui.draw.sheet import EXPLAINED, HEAD, NAME, ROWS, Key, Sheet, Stop, beside, flowed, joined, plain
+from monosem_tui.draw.spans import Line, Role, Span, line, text_of, wrap
+from monosem_tui.model.feature_card import FeatureCard
+from monosem_tui.model.feature_stats import Figures, quantile_words
+from monosem_tui.pages.feature_charts import along, charts, histogram_strip, log_bins
+from monosem_tui.pages.feature_examples import example_sections
+from monosem_tui.pages.feature_relations import effects, neighbours, relations
+from monosem_tui.terms.feature_page import DENSITY, EXPLANATION, KIND, MAX, MEAN, MEDIAN, NORM
+from monosem_tui.terms.term import Term
 
-VALUE = 6
-"""Cells of the activation left of an example."""
-EFFECT_BAR = 5
-LONGEST_TOKEN = 16
 COPY_CELLS = 120
-NOTHING = Sheet([], [])
+TALL = 36
+"""Rows of a pane from which its lists have all of their parts."""
+ALL_ROWS = 5
+LEAST_BESIDE = 92
+"""Cells of a page from which a side panel stands beside the examples."""
 
 
-def page(
-    card: FeatureCard,
-    cells: int,
-    rendering: Rendering,
-    *,
-    log: bool,
-    charts: Sequence[Line] = (),
-    relations: Sequence[Line] = (),
-) -> list[Line]:
-    """Return all lines below the title, with `charts` under the histogram and `relations` under the neighbours."""
-    return sheet(card, cells, rendering, log=log, charts=charts, relations=plain(relations)).lines
+@dataclass(frozen=True)
+class PageLook:
+    """How a page is drawn."""
+
+    rendering: Rendering
+    """How activations are drawn on text."""
+    log: bool = False
+    """Whether the histogram shows logarithms of counts."""
+    rows: int = 0
+    """Rows of the pane; 0 where it is not one of the app's."""
+    side: bool = False
+    """Whether a side panel may stand at the right, where there is room."""
+
+
+def page(card: FeatureCard, figures: Figures | None, cells: int, rendering: Rendering) -> list[Line]:
+    """Return all lines below the title, for files and pipes: every plot and figure that is known."""
+    look = PageLook(rendering)
+    plots = charts(figures, cells) if figures else plain([])
+    return joined(_parts(card, figures, cells, look, (), [histogram_strip(card, cells, log=False), plots])).lines
 
 
 def sheet(
-    card: FeatureCard,
-    cells: int,
-    rendering: Rendering,
-    *,
-    log: bool,
-    trail: Sequence[Line] = (),
-    quantiles: Sequence[str] = (),
-    charts: Sequence[Line] = (),
-    relations: Sheet = NOTHING,
+    card: FeatureCard, figures: Figures | None, cells: int, look: PageLook, *, trail: Sequence[Line] = ()
 ) -> Sheet:
     """Return a page with the stops that a cursor can go to.
 
     The strongest examples come first, then logit effects and neighbours, so that all three fit a screen of 24 rows;
-    weaker examples follow.
+    weaker examples follow. On a wide page all but the examples stands in a panel at their right.
 
     Args:
         card: the feature.
+        figures: what is known beyond it.
         cells: width.
-        rendering: how activations are drawn.
-        log: whether the histogram shows logarithms of counts.
+        look: how it is drawn.
         trail: lines under the numbers.
-        quantiles: phrases added to the line of numbers as far as they fit.
-        charts: lines under the histogram.
-        relations: lines and stops under the neighbours.
     """
-    parts = [plain([*_numbers(card, cells, quantiles), *trail, *_comment(card, cells)])]
-    parts += [*_explanations(card, cells), plain([()])]
-    if card.dead:
-        parts.append(plain(wrap([line(word) for word in _dead(card).split()], cells, " ")))
-    else:
-        parts.append(plain([*_histogram(card, cells, log=log), *charts]))
-    related = [plain([()]), _relations(card, cells), relations]
-    for number, section in enumerate(card.sections):
-        parts += [plain([()]), _section(section, card, cells, rendering)]
-        if number == 0:
-            parts += related
-    return joined(parts if card.sections else [*parts, *related])
+    if look.side and cells >= LEAST_BESIDE:
+        from monosem_tui.pages.feature_side import SIDE_GAP, side_cells, side_panel  # the first screen is there sooner
+
+        left = cells - side_cells(cells) - SIDE_GAP
+        parts = [
+            *_head(card, figures, left, trail, ROWS),
+            *_dead(card, left),
+            *example_sections(card, left, look.rendering)[1:],
+        ]
+        panel = side_panel(card, figures, side_cells(cells), log=look.log)
+        return beside(joined(parts), panel, left + SIDE_GAP)
+    plots = [histogram_strip(card, cells, log=look.log)]
+    if figures:
+        plots += [*([log_bins(figures, cells)] if look.log else []), along(figures, cells)]
+    return joined(_parts(card, figures, cells, look, trail, plots))
+
+
+def _parts(
+    card: FeatureCard,
+    figures: Figures | None,
+    cells: int,
+    look: PageLook,
+    trail: Sequence[Line],
+    plots: Sequence[Sheet],
+) -> list[Sheet]:
+    """Return the parts of a page in one column."""
+    rows = ALL_ROWS if look.rows >= TALL else ROWS
+    related = [plain([()]), effects(card, cells, rows), neighbours(card, cells, rows)]
+    related += [relations(figures, cells, rows)] if figures else []
+    sections = example_sections(card, cells, look.rendering)
+    first, others = sections[:2], sections[2:]
+    return [*_head(card, figures, cells, trail), *(_dead(card, cells) or plots), *first, *related, *others]
+
+
+def _head(card: FeatureCard, figures: Figures | None, cells: int, trail: Sequence[Line], rows: int = 1) -> list[Sheet]:
+    """Return numbers, the less important as far as they fit some rows, history, comment and explanations."""
+    numbers = _numbers(card, cells, quantile_words(figures) if figures else [], rows)
+    return [numbers, plain([*trail, *_comment(card, cells)]), *_explanations(card, cells), plain([()])]
 
 
 def title(card: FeatureCard) -> Line:
-    """Return number and label."""
-    return line(Span(str(card.feature), Role.HEADING), "  " if card.label else "", Span(card.label, Role.MARK))
+    """Return number and label, or where it has none its top token, dim."""
+    said = Span(card.label, Role.MARK) if card.label else Span(card.token, Role.DIM)
+    return line(Span(str(card.feature), Role.HEADING), "  " if said.text else "", said)
 
 
 def badges(card: FeatureCard) -> Line:
@@ -86,30 +113,36 @@ def badges(card: FeatureCard) -> Line:
     return line(Span(" ".join(["★"] * card.bookmark + [f"#{tag}" for tag in card.tags]), Role.MARK))
 
 
-def as_text(card: FeatureCard, charts: Sequence[Line] = (), relations: Sequence[Line] = ()) -> str:
+def as_text(card: FeatureCard, figures: Figures | None = None) -> str:
     """Return the page as plain text, `COPY_CELLS` wide, activations as marks."""
     lines = [
         line("feature ", *title(card), " " * 2, *badges(card)),
-        *page(card, COPY_CELLS, Rendering.MARKS, log=False, charts=charts, relations=relations),
+        *page(card, figures, COPY_CELLS, Rendering.MARKS),
     ]
     return "".join(text_of(spans).rstrip() + "\n" for spans in lines)
 
 
-def _numbers(card: FeatureCard, cells: int, more: Sequence[str]) -> list[Line]:
+def _numbers(card: FeatureCard, cells: int, quantiles: Sequence[str], rows: int) -> Sheet:
+    """Return density, maximum and the rest; the less important as far as they fit some rows."""
     if card.dead:
-        parts = [f"norm {card.norm:.2f}"]
-    else:
-        parts = [
-            f"fires on {share(card.density)} of {card.noun.many} ({count(card.count)})",
-            f"max {activation(card.max)}",
-            f"mean {activation(card.mean)}",
-        ]
-        parts += [f"{card.kind} feature"] if card.kind else []
-        more = [*more, f"norm {card.norm:.2f}"]
-    rows = wrap([line(part) for part in parts], cells, " · ")
-    while len(rows) == 1 and more and width_of(wrap([rows[0], line(more[0])], cells * 2, " · ")[0]) <= cells:
-        rows, more = [line(*rows[0], Span(" · ", Role.DIM), more[0])], more[1:]
-    return rows
+        return flowed([_number(f"norm {card.norm:.2f}", NORM)], cells, " · ")
+    parts = [
+        _number(f"fires on {share(card.density)} of {card.noun.many} ({count(card.count)})", DENSITY),
+        _number(f"max {activation(card.max)}", MAX),
+        _number(f"mean {activation(card.mean)}", MEAN),
+    ]
+    parts += [_number(f"{card.kind} feature", KIND)] if card.kind else []
+    found = flowed(parts, cells, " · ")
+    for more in (*(_number(words, MEDIAN) for words in quantiles), _number(f"norm {card.norm:.2f}", NORM)):
+        wider = flowed([*parts, more], cells, " · ")
+        if len(wider.lines) > rows:
+            break
+        parts, found = [*parts, more], wider
+    return found
+
+
+def _number(words: str, term: Term) -> tuple[Line, Key, Term]:
+    return line(words), Key(term.title, HEAD), term
 
 
 def _comment(card: FeatureCard, cells: int) -> list[Line]:
@@ -126,98 +159,17 @@ def _explanations(card: FeatureCard, cells: int) -> list[Sheet]:
         rows = wrap([*words, *([figures] if one.figures else [])], cells - width(author), " ")
         heads = [line(Span(author, Role.HEADING)), *[line(" " * width(author))] * (len(rows) - 1)]
         lines = [line(*head, *spans) for head, spans in zip(heads, rows, strict=True)]
-        found.append(Sheet(lines, [Stop(Key(EXPLAINED, number), 0, len(lines), 0, width(author.rstrip()))]))
+        found.append(Sheet(lines, [Stop(Key(EXPLAINED, number), 0, len(lines), 0, cells, EXPLANATION)]))
     return found
 
 
-def _dead(card: FeatureCard) -> str:
-    return (
+def _dead(card: FeatureCard, cells: int) -> list[Sheet]:
+    """Return a sentence in place of the plots of a dead feature."""
+    if not card.dead:
+        return []
+    said = (
         f"Dead: it fires on none of the {count(card.n_counted)} {card.noun.many} of the index. "
         f"{'What it would do to the next token, and what' if card.raises else 'What'} lies near it, is known all the "
         "same."
     )
-
-
-def _histogram(card: FeatureCard, cells: int, *, log: bool) -> list[Line]:
-    columns = fitted(card.histogram.counts, cells - LABEL - STRIP_END)
-    chart = line(
-        Span(fit("activation  0", LABEL), Role.DIM),
-        sparkline(columns, log),
-        Span(f" {activation(card.max)}", Role.DIM),
-    )
-    whole = line(f"{share(1 - card.density)} at zero", Span(" · log" if log else "", Role.DIM))
-    for words in (whole, line(Span("log" if log else "", Role.DIM))):
-        if words and width_of(chart) + len(BETWEEN) + width_of(words) <= cells:
-            return [line(*chart, BETWEEN, *words)]
-    return [crop(chart, cells)]
-
-
-def section_words(section: ShownSection, card: FeatureCard) -> tuple[str, str]:
-    """Return a section's title and description: `TOP`, `the strongest 8 of 3 187, one a context`, and its marks."""
-    n, outliers = len(section.examples), any(example.outlier for example in section.examples)
-    marks = f"; ! an outlier {card.noun.one}" if outliers else ""
-    if section.title == TOP:
-        return section.title.upper(), f"the strongest {n} of {count(card.count)}, one a {section.unit}{marks}"
-    if section.title == RANDOM:
-        how = "the strongest first" if section.seed is None else f"seed {section.seed}"
-        return section.title.upper(), f"{n} of {count(card.count)} drawn at random, {how}{marks}"
-    last = section.first_rank + section.n_entries
-    return section.title, f"{n} of ranks {count(section.first_rank + 1)} to {count(last)}{marks}"
-
-
-def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Rendering) -> Sheet:
-    name, words = section_words(section, card)
-    found = Sheet([spread(line(Span(name, Role.HEADING)), line(Span(words, Role.DIM)), cells)], [])
-    roles = max((width(example.role) for example in section.examples), default=0)
-    first = VALUE + (1 + roles if roles else 0)
-    where = frame(section.examples, cells - first - 2)
-    for example in section.examples:
-        if card.choice.text.lines == 1:
-            lines = [line(" ", *spans) for spans in passage(example, card.max, rendering, where)]
-        else:
-            lines = block(example, card.max, rendering, cells - first - 1, card.choice.text.lines)
-        key = Key(section.title, example.place)
-        found.stops.append(Stop(key, len(found.lines), len(lines), 0, VALUE))
-        head = line(fit(activation(example.act), VALUE, ">"), "!" if example.outlier else " ")
-        if roles:
-            head = line(*head, Span(fit(example.role, roles), Role.DIM), " ")
-        heads = [head, *[line(" " * (first + 1))] * (len(lines) - 1)]
-        found.lines.extend(line(*start, *spans) for start, spans in zip(heads, lines, strict=True))
-    return found
-
-
-def _relations(card: FeatureCard, cells: int) -> Sheet:
-    near = named(NEAR, [_neighbour(n) for n in card.near], cells, [n.feature for n in card.near])
-    if card.twin is not None:
-        near = joined([_twin(card.twin, cells), near])
-    effects = [*card.raises, *card.lowers]
-    if not effects:
-        nothing = line(Span(fit("RAISES", NAME), Role.HEADING), card.without_effects)
-        return joined([plain([nothing]), near])
-    top = max(abs(value) for _, value in effects)
-    sizes = tuple(max(width(text) for text in column) for column in zip(*map(_words, effects), strict=True))
-    raises, lowers = ([_effect(e, top, sizes) for e in side] for side in (card.raises, card.lowers))
-    return joined([named("RAISES", raises, cells), named("LOWERS", lowers, cells), near])
-
-
-def _twin(twin: Neighbour, cells: int) -> Sheet:
-    name = cut(twin.name, 20)
-    words = Span(" the other sign of the same latent", Role.DIM)
-    return named(TWIN, [line(str(twin.feature), " " if name else "", name, words)], cells, [twin.feature])
-
-
-def _words(effect: tuple[str, float]) -> tuple[str, str]:
-    token, value = effect
-    return cut(token, LONGEST_TOKEN), signed(value)
-
-
-def _effect(effect: tuple[str, float], top: float, sizes: tuple[int, ...]) -> Line:
-    """Return a token, its effect and a bar, padded to columns."""
-    token, value = (fit(text, size) for text, size in zip(_words(effect), sizes, strict=True))
-    role = Role.PLUS if effect[1] >= 0 else Role.MINUS
-    return line(token, " ", Span(f"{value} {fit(bar(abs(effect[1]) / (top or 1), EFFECT_BAR), EFFECT_BAR)}", role))
-
-
-def _neighbour(near: Neighbour) -> Line:
-    name = cut(near.name, 20)
-    return line(str(near.feature), " " if name else "", name, " ", Span(cosine(near.cosine), Role.DIM))
+    return [plain(wrap([line(word) for word in said.split()], cells, " "))]

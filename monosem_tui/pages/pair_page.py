@@ -105,7 +105,7 @@ def _section(card: PairCard, name: str, cells: int, rendering: Rendering, where:
     found = Sheet([_heading(card, name, n, len(shown), cells)], [])
     for number, one in enumerate(shown):
         lines = _passage(card, one, cells, rendering, where)
-        found.stops.append(Stop(Key(name, number), len(found.lines), len(lines), 0, 2 + VALUE))
+        found.stops.append(Stop(Key(name, number), len(found.lines), len(lines), 0, cells))
         found.lines.extend(lines)
     return found
 

@@ -7,9 +7,9 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.sheet import Sheet
 from monosem_tui.draw.spans import Line, Role, Span, crop, in_role, line, rule_span, ruled, width_of
 from monosem_tui.model.feature_card import FeatureCard
-from monosem_tui.model.feature_stats import Figures, along, links, log_bins, quantile_words
+from monosem_tui.model.feature_stats import Figures
 from monosem_tui.model.trail import Trail, trail_lines
-from monosem_tui.pages.feature_page import NOTHING, badges, sheet, title
+from monosem_tui.pages.feature_page import PageLook, badges, sheet, title
 from monosem_tui.widgets.scroll_view import FORK, LEAST
 from monosem_tui.widgets.sheet_view import SheetView
 
@@ -72,14 +72,5 @@ class FeaturePage(SheetView):
             self.take_sheet(self.note_sheet(cells))
 
     def _laid_out(self, card: FeatureCard, cells: int) -> Sheet:
-        figures, log = self.figures, self.log_counts
-        return sheet(
-            card,
-            cells,
-            self.rendering,
-            log=log,
-            trail=trail_lines(self._trail, self._outside, cells),
-            quantiles=quantile_words(figures) if figures else (),
-            charts=[*(log_bins(figures, cells) if log else []), *along(figures, cells)] if figures else (),
-            relations=links(figures, cells) if figures else NOTHING,
-        )
+        look = PageLook(self.rendering, self.log_counts, self.size.height, side=True)
+        return sheet(card, self.figures, cells, look, trail=trail_lines(self._trail, self._outside, cells))

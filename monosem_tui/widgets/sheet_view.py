@@ -8,7 +8,7 @@ from textual.message import Message
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.draw.sheet import Key, Sheet, Stop, marked
-from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, lit, width_of, wrap
+from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, width_of, wrap
 from monosem_tui.widgets.scroll_view import ScrolledView
 from store.files.errors import MonosemError
 
@@ -21,6 +21,8 @@ class SheetView(ScrolledView):
 
     def __init__(self, palette: Palette) -> None:
         super().__init__(palette)
+        self.explaining = False
+        """Whether the cursor goes to headings, numbers and plots too, which can be explained but lead nowhere."""
         self._chosen: Key | None = None
         self._sheet = Sheet([], [])
         self._note: list[str] = []
@@ -58,6 +60,12 @@ class SheetView(ScrolledView):
         """The stop under the cursor."""
         return next((stop for stop in self._sheet.stops if stop.key == self._chosen), None)
 
+    @property
+    def _stops(self) -> list[Stop]:
+        """The stops that the cursor goes to."""
+        stops = self._sheet.stops
+        return stops if self.explaining else [stop for stop in stops if stop.key.leads]
+
     def choose(self, key: Key | None) -> None:
         """Put the cursor on a stop, and scroll to it."""
         self._chosen = key
@@ -71,11 +79,11 @@ class SheetView(ScrolledView):
 
     def action_choose(self, step: int) -> None:
         """Go to the next stop or the one before; from elsewhere, to the nearest on the screen."""
-        stops, stop = self._sheet.stops, self.stop
+        stops, stop = self._stops, self.stop
         if not stops:
             return
         end = self.first + self.room
-        if stop is not None and self.first <= stop.row < end:
+        if stop in stops and self.first <= stop.row < end:
             number = stops.index(stop) + step
         else:
             seen = [n for n, other in enumerate(stops) if self.first <= other.row < end] or range(len(stops))
@@ -88,15 +96,15 @@ class SheetView(ScrolledView):
             self._next_section(step)
 
     def _next_section(self, step: int) -> None:
-        stops, stop = self._sheet.stops, self.stop
-        starts = [s for n, s in enumerate(stops) if n == 0 or stops[n - 1].key.section != s.key.section]
-        row = stop.row if stop is not None else self.first - 1
-        column = stop.column if stop is not None else 0
-        later = [s for s in starts if (s.row, s.column) > (row, column)]
-        earlier = [s for s in starts if (s.row, s.column) < (row, column)]
-        found = later[:1] if step > 0 else earlier[-1:]
+        stops, stop = self._stops, self.stop
+        starts = [n for n, s in enumerate(stops) if n == 0 or stops[n - 1].key.section != s.key.section]
+        if stop in stops:
+            here = stops.index(stop)
+        else:
+            here = next((n for n, other in enumerate(stops) if other.row >= self.first), len(stops)) - (step > 0)
+        found = [n for n in starts if n > here][:1] if step > 0 else [n for n in starts if n < here][-1:]
         if found:
-            self.choose(found[0].key)
+            self.choose(stops[found[0]].key)
 
     def reveal(self, section: str) -> None:
         """Scroll until a section's end is on the screen."""
@@ -110,11 +118,12 @@ class SheetView(ScrolledView):
         if self.beside and event.x == 0:
             return
         for stop in self._sheet.stops:
-            inside = stop.column <= column < stop.column + stop.cells or stop.key.feature is None
-            if event.y >= self.HEAD and stop.row <= row < stop.row + stop.rows and inside:
+            inside = stop.column <= column < stop.column + stop.cells and stop.row <= row < stop.row + stop.rows
+            if event.y >= self.HEAD and inside and (stop.key.leads or self.explaining):
                 self.choose(stop.key)
                 if event.chain == (2 if stop.key.feature is None else 1):
                     self.post_message(self.Opened())
+                break
 
     def resized(self) -> None:
         """Lay the page out for its new width."""
@@ -128,6 +137,4 @@ class SheetView(ScrolledView):
             return line(*self.blank(), *spans)
         here = stop.row == number
         wall = line(*self.blank()[:-1], Span(self.blank()[-1].text[:-1], Role.DIM))
-        if stop.key.feature is None:
-            return line(*wall, cursor_mark(here), *lit(spans, self.size.width - width_of(self.blank())))
         return line(*wall, cursor_mark(here), *marked(spans, stop.column, stop.cells))

@@ -1,4 +1,4 @@
-"""A feature's examples: the strongest, some from each quantile interval of its activations, some at random.
+"""A feature's examples: the strongest, some from each interval of its activations, some at random.
 
 Shapes: T tokens of an example, W windows.
 """
@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from store.index.reader import FeatureStore
+from store.query.intervals import ActivationInterval, activation_intervals
 from store.settings.roles import Role, role_of
 
 TOP, RANDOM = "top", "random"
@@ -27,7 +29,7 @@ class Example:
     """One place where a feature fires, with the text around it."""
 
     interval: str
-    """"top", a quantile interval of the feature's non-zero activations such as "75–100 %", or "random"."""
+    """"top", "random", or an interval of the feature's non-zero activations: "75–100 %" of ranks, or by value."""
     start: int
     """Corpus place of the first token."""
     token_T: NDArray[np.int32]
@@ -55,11 +57,8 @@ class Section:
     n_entries: int
     """Number of the feature's activations in the interval."""
     examples: list[Example]
-
-
-def interval_name(low: float, high: float) -> str:
-    """Return `75–100 %` for 0.75 and 1."""
-    return f"{100 * low:.0f}–{100 * high:.0f} %"
+    interval: ActivationInterval | None = None
+    """None for the strongest and for random ones."""
 
 
 def sections(
@@ -72,15 +71,17 @@ def sections(
     random: int = 0,
     seed: int = 0,
     one_per_document: bool = False,
+    by_value: bool = False,
     before: int = 24,
     after: int = 12,
 ) -> list[Section]:
     """Return the examples of a feature's page, from all of its activations.
 
-    First the `top` strongest, then `each` from each of `intervals` quantile intervals of the non-zero activations, the
-    strongest interval first (Towards Monosemanticity has 12), then `random` drawn uniformly from the non-zero
-    activations by `seed`, the strongest first. Within an interval the examples are evenly spaced by rank, so the page
-    is deterministic. An empty interval is left out.
+    First the `top` strongest, then `each` from each of `intervals` intervals of the non-zero activations, equal in
+    ranks or with `by_value` in activation, the strongest interval first (Towards Monosemanticity has 12 by value), then
+    `random` drawn uniformly from the non-zero activations by `seed`, the strongest first. Within an interval the
+    examples are evenly spaced by rank, so the page is deterministic; those of the strongest are not repeated in an
+    interval that has others. An empty interval is left out.
 
     A section has at most one example per context, or with `one_per_document` per document; random examples may repeat
     a context.
@@ -95,18 +96,31 @@ def sections(
     groups, limit = (
         (store.documents_of, store.n_documents) if one_per_document else (store.contexts_of, store.n_contexts)
     )
-    found = [(TOP, 0, n, _top(store, feature, n, min(top, limit), groups))]
-    if n > top:
-        spans = [(_share(n, i, intervals), _share(n, i + 1, intervals)) for i in range(intervals)]
-        names = [interval_name(1 - (i + 1) / intervals, 1 - i / intervals) for i in range(intervals)]
-        spaced = zip(names, spans, _spaced(store, feature, spans, each, groups), strict=True)
-        found += [(name, first, last - first, places) for name, (first, last), places in spaced if places]
+    found = [_Chosen(TOP, 0, n, _top(store, feature, n, min(top, limit), groups))]
+    if n > top and intervals:
+        parts = activation_intervals(store, feature, intervals, by_value=by_value)
+        spaced = zip(parts, _spaced(store, feature, parts, each, groups, set(found[0].places)), strict=True)
+        found += [_Chosen(part.name, part.first, part.last - part.first, some, part) for part, some in spaced if some]
     if random:
         rng = np.random.default_rng((seed, feature))
         distinct = groups if one_per_document else None
-        found.append((RANDOM, 0, n, _random(store, feature, n, random, rng, distinct)))
-    examples = windows(store, feature, [(title, place) for title, _, _, some in found for place in some], before, after)
-    return [Section(title, first, size, list(islice(examples, len(some)))) for title, first, size, some in found]
+        found.append(_Chosen(RANDOM, 0, n, _random(store, feature, n, random, rng, distinct)))
+    wanted = [(some.title, place) for some in found for place in some.places]
+    examples = windows(store, feature, wanted, before, after)
+    return [
+        Section(some.title, some.first, some.size, list(islice(examples, len(some.places))), some.interval)
+        for some in found
+    ]
+
+
+class _Chosen(NamedTuple):
+    """The places of a section."""
+
+    title: str
+    first: int
+    size: int
+    places: list[int]
+    interval: ActivationInterval | None = None
 
 
 def windows(
@@ -128,12 +142,6 @@ def windows(
         yield Example(interval, start, *shown, peak, context, position, role)
 
 
-def _share(n: int, parts: int, of: int) -> int:
-    """Return n · parts / of, rounded half to even, without floating-point error."""
-    whole, rest = divmod(n * parts, of)
-    return whole + (2 * rest > of or (2 * rest == of and whole % 2 == 1))
-
-
 def _top(store: FeatureStore, feature: int, n: int, wanted: int, groups: Groups) -> list[int]:
     """Return the strongest place of each of the `wanted` groups with the strongest places."""
     places: dict[int, int] = {}
@@ -149,15 +157,24 @@ def _top(store: FeatureStore, feature: int, n: int, wanted: int, groups: Groups)
 
 
 def _spaced(
-    store: FeatureStore, feature: int, spans: list[tuple[int, int]], wanted: int, groups: Groups
+    store: FeatureStore,
+    feature: int,
+    intervals: list[ActivationInterval],
+    wanted: int,
+    groups: Groups,
+    known: set[int],
 ) -> Iterator[list[int]]:
-    """Yield, for each half-open range of ranks, places evenly spaced over it, at most one per group."""
-    ranks = [_even(first, last - 1, min(wanted * 3, last - first)) for first, last in spans]
+    """Yield, for each interval, places evenly spaced over its ranks, at most one per group.
+
+    None of them is known, unless the interval has no others.
+    """
+    ranks = [_even(one.first, one.last - 1, min(wanted * 3, one.last - one.first)) for one in intervals]
     token = store.at_ranks(feature, np.array([rank for some in ranks for rank in some], np.int64)).token
     pairs = iter(list(zip(groups(token).tolist(), token.tolist(), strict=True)))
     for some in ranks:
+        found = list(islice(pairs, len(some)))
         strongest: dict[int, int] = {}
-        for group, place in islice(pairs, len(some)):
+        for group, place in [pair for pair in found if pair[1] not in known] or found:
             strongest.setdefault(group, place)
         chosen = list(strongest.values())
         yield [chosen[i] for i in _spread(len(chosen), wanted)]

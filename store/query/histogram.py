@@ -58,12 +58,17 @@ def _counted(rising: NDArray[np.float16], edges: NDArray[np.float64], unit: np.f
 
     Values and edges are as stored; the result has them multiplied by `unit`.
     """
-    # Bits of positive float16 numbers rise with their values, so they are compared as integers.
+    below_E = below(rising, edges)
+    below_E[-1] = len(rising)
+    return Histogram(edges * unit, np.diff(below_E))
+
+
+def below(rising: NDArray[np.float16], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return for each edge how many of some sorted positive values lie below it."""
+    # Bits of positive float16 numbers rise with their values, so they are compared as integers: no copy is made.
     rounded = edges.astype(np.float16)
     at_least = rounded.view(np.uint16) + (rounded < edges)
-    below = np.searchsorted(rising.view(np.uint16), at_least)
-    below[-1] = len(rising)
-    return Histogram(edges * unit, np.diff(below))
+    return np.searchsorted(rising.view(np.uint16), at_least)
 
 
 def density_histogram(density_F: NDArray[np.float64], bins_per_decade: int = 4) -> Histogram:

@@ -17,7 +17,8 @@ class ExampleSettings(Settings):
     """Examples on a feature's page; see `store.query.examples.sections`."""
 
     top: int = setting(10, "Strongest examples, or features, to show", "N", least=1, most=MOST)
-    intervals: int = setting(4, "Quantile intervals of a feature's activations", "N", least=0, most=100)
+    intervals: int = setting(4, "Intervals of a feature's activations", "N", least=0, most=100)
+    by_value: bool = setting(False, "Intervals equal in activation, from 0 to the maximum, not in ranks")
     each: int = setting(3, "Examples of each interval", "N", least=1, most=MOST)
     random: int = setting(0, "Examples drawn from all places where it fires", "N", most=MOST)
     seed: int = setting(0, "Which random examples are drawn", "N", most=LARGEST_SEED)

@@ -159,7 +159,7 @@ def test_examples_can_be_chosen(sample: Sample, capsys: pytest.CaptureFixture[st
 def test_the_figures_are_quiet_lines(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
     for feature in ("0", "5", "46"):
         out = _text(capsys, str(sample.run.path), feature, "--width", "80")
-        for said in ("in log bins", "along corpus", "quantiles", "LOGITS", "NEURONS", "layer 2", "at zero"):
+        for said in ("in log bins", "along corpus", "quantiles", "LOGIT EFFECT", "NEURONS", "layer 2", "at zero"):
             assert said in out
         assert max(map(cell_len, out.splitlines())) <= 80
     dead = _text(capsys, str(sample.run.path), "47", "--width", "80")
@@ -177,8 +177,8 @@ def test_a_file_without_the_figures_says_nothing_of_them(
     found = _json(capsys, str(older.run.path), "0")
     assert (found["neurons"], found["logits"]["histogram"]) == ([], None)
     out = _text(capsys, str(older.run.path), "0")
-    assert "RAISES" in out
-    for name in ("NEURONS", "LOGITS", "None"):
+    assert "PROMOTES" in out
+    for name in ("NEURONS", "LOGIT EFFECT", "None"):
         assert name not in out
 
 
@@ -194,12 +194,12 @@ def test_the_page_marks_peaks_when_it_is_plain(sample: Sample, capsys: pytest.Ca
     out = _text(capsys, str(sample.run.path), "0", "--top", "6", "--width", "90")
     act_N = sample.dense_NF[:, 0]
     assert f"max {act_N.max():.1f}" in out
-    top = out.split("TOP")[1].split("RAISES")[0]
+    top = out.split("TOP")[1].split("PROMOTES")[0]
     strongest = np.sort(act_N.reshape(-1, CONTEXT).max(axis=1))[::-1][:6]
     assert re.findall(r"‹([\d.]+)›", top) == [f"{act:.1f}" for act in strongest]
     words = re.findall(r"(\w+)‹", top)
     assert set(words) <= set(CONCEPTS[0])
-    for part in ("RAISES", "LOWERS", "NEAR", *INTERVALS[1:]):
+    for part in ("PROMOTES", "SUPPRESSES", "SIMILAR", *INTERVALS[1:]):
         assert part in out
     assert max(map(cell_len, out.splitlines())) <= 90
     assert "\x1b" not in out

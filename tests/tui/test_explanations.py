@@ -119,7 +119,7 @@ async def test_find_inspect_and_the_tray_have_them(
         own.editor.label(0, "water")
         await pilot.press("3")
         screen = await live(pilot)
-        assert screen.connection.label(0) == Span("water")
+        assert screen.connection.label(0) == Span("water", Role.MARK)
         own.notes.clear()
         assert screen.connection.label(0) == Span('"sea", "boat" (any case)⟨0x1B⟩[31m', Role.DIM)
         assert screen.connection.label(1) == Span("on ·said")

@@ -92,7 +92,7 @@ def test_list_and_page(seen: Seen) -> None:
     for keys in (b"\x04", b"G", b"g", b"s", b"ssss", b"S", b"d", b"d"):
         seen.press(keys)
     for row in (0, 2, 4, 9):
-        seen.press(b"g" + b"j" * row + b"\r", r"TOP|RAISES|Dead")
+        seen.press(b"g" + b"j" * row + b"\r", r"TOP|PROMOTES|Dead")
         for keys in (b"\x04", b"G", b"m", b"m", b"mhJ"):
             seen.press(keys)
         seen.press(b"\x1b", "keys")

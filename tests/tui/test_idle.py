@@ -58,7 +58,7 @@ def test_no_screen_writes_anything_at_rest(apps: dict[str, PtyApp]) -> None:
     start = apps["list of runs"].read_until(b"dictionary") + apps["list of runs"].rest()
     assert len(start) <= 60_000
     for name, steps in SCREENS.items():
-        apps[name].read_until(b"RAISES")
+        apps[name].read_until(b"PROMOTES")
         apps[name].rest()
         for keys, awaited in steps:
             os.write(apps[name].master, keys)

@@ -30,7 +30,7 @@ def started(run: Sample, behaviour: str) -> PtyApp:
 
 def writing(app: PtyApp, *, most: int) -> None:
     """Two features clamped, and a prompt up to the key that begins to write."""
-    app.read_until(b"RAISES")
+    app.read_until(b"PROMOTES")
     app.rest()
     app.press(b"cjc3")
     app.press(b"g max=%d\r" % most)

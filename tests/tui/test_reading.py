@@ -15,13 +15,13 @@ from monosem_tui.draw import line_breaks as flow
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.safe_text import width
 from monosem_tui.draw.sheet import Key, marked
-from monosem_tui.draw.spans import Role, Span, line, text_of, width_of
+from monosem_tui.draw.spans import HEAT, LIT, Role, Span, line, text_of, width_of
 from monosem_tui.model.document import Cuts
 from monosem_tui.model.example_choice import EXTENTS, ExampleChoice
 from monosem_tui.model.feature_card import ShownExample, read_card
 from monosem_tui.model.open_run import OpenRun, open_run
 from monosem_tui.model.trail import Trail, Visit, trail_lines
-from monosem_tui.pages.feature_page import sheet
+from monosem_tui.pages.feature_page import PageLook, sheet
 from monosem_tui.pages.passage import block
 from monosem_tui.screens.browse import BrowseScreen
 from store.notes.note_file import FeatureNotes
@@ -48,13 +48,13 @@ async def test_neighbours_are_followed_and_the_way_back_is_exact(make_app: MakeA
         await go(pilot, "escape")
         assert (screen.pane.state.feature, screen.pane.state.page.stop and screen.pane.state.page.stop.key) == (
             near[1],
-            Key("NEAR", second[0]),
+            Key("SIMILAR", second[0]),
         )
         assert history(pilot) == f"0 › {near[1]} › {second[0]}"
         await go(pilot, "backspace")
         assert (screen.pane.state.feature, screen.pane.state.page.stop and screen.pane.state.page.stop.key) == (
             0,
-            Key("NEAR", near[1]),
+            Key("SIMILAR", near[1]),
         )
         await go(pilot, "L", "L")
         assert screen.pane.state.feature == second[0]
@@ -96,8 +96,8 @@ async def test_companions_come_by_themselves_and_are_followed(make_app: MakeApp,
     fires = sample.dense_NF > 0
     async with make_app().run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        row = next(text for text in screen_text(pilot).splitlines() if "WITH " in text)
-        found = re.search(r"WITH +(\d+) \S+ ([\d.]+) %", row)
+        row = next(text for text in screen_text(pilot).splitlines() if "FIRES WITH " in text)
+        found = re.search(r"FIRES WITH +(\d+) \S+ ([\d.]+) %", row)
         assert found is not None
         companion = int(found[1])
         share = (fires[:, 0] & fires[:, companion]).sum() / fires[:, 0].sum()
@@ -106,7 +106,7 @@ async def test_companions_come_by_themselves_and_are_followed(make_app: MakeApp,
         assert screen.pane.state.feature == companion
         screen.pane.state.run.notes[companion] = FeatureNotes(label="told apart")
         await go(pilot, "escape")
-        assert f"WITH    {companion} told apart" in screen_text(pilot)
+        assert f"FIRES WITH     {companion} told apart" in screen_text(pilot)
         del screen.pane.state.run.notes[companion]
 
 
@@ -123,11 +123,14 @@ async def test_which_examples_and_how_much_text(make_app: MakeApp) -> None:
             return [example.place for example in screen.pane.state.page.card.sections[-1].examples]
 
         assert len(titles()) == 6
-        first = drawn()
+        first, first_titles = drawn(), titles()[1:-1]
         await go(pilot, "i")
         assert len(titles()) == 14
-        assert "12 quantile intervals" in screen_text(pilot)
-        await go(pilot, "i", "r")
+        assert "12 intervals by rank" in screen_text(pilot)
+        await go(pilot, "i")
+        assert "4 intervals by value" in screen_text(pilot)
+        assert titles()[1:-1] != first_titles
+        await go(pilot, "i", "i", "r")
         assert len(titles()) == 6
         assert drawn() != first
         assert "4 of 153 drawn at random, seed 1" in screen_text(pilot)
@@ -150,15 +153,19 @@ async def test_which_examples_and_how_much_text(make_app: MakeApp) -> None:
 def test_stops_stand_where_they_say(cells: int, choice: ExampleChoice, opened: OpenRun) -> None:
     card = read_card(opened.store, opened.notes, 0, choice)
     for rendering in Rendering:
-        laid = sheet(card, cells, rendering, log=False)
+        laid = sheet(card, None, cells, PageLook(rendering, side=True))
         assert all(width_of(spans) <= cells for spans in laid.lines)
-        assert [s.row for s in laid.stops] == sorted(s.row for s in laid.stops)
+        columns = [[s.row for s in laid.stops if (s.column > cells // 2) == right] for right in (False, True)]
+        assert cells < 90 or columns[1] == sorted(columns[1])
         for stop in laid.stops:
-            spans = marked(laid.lines[stop.row], stop.column, stop.cells, Role.CURSOR)
-            under = "".join(span.text for span in spans if span.role is Role.CURSOR)
-            assert text_of(spans) == text_of(laid.lines[stop.row])
-            if stop.key.feature is None:
-                assert float(under) > 0
+            spans = marked(laid.lines[stop.row], stop.column, stop.cells)
+            lit = [*LIT.values(), *(HEAT[1:] if stop.key.place is not None else ())]
+            under = "".join(span.text for span in spans if span.role in lit).strip()
+            assert text_of(spans).rstrip() == text_of(laid.lines[stop.row]).rstrip()
+            if not stop.key.leads:
+                assert stop.term is not None
+            elif stop.key.feature is None:
+                assert float(under.split()[0]) > 0
             else:
                 assert under.split()[0] == str(stop.key.feature)
 
@@ -305,5 +312,5 @@ def test_the_trail_goes_back_and_forward() -> None:
 
 
 def test_a_cursor_is_drawn_on_cells_not_characters() -> None:
-    spans = marked(line("日本 ", Span("ab", Role.DIM), "cd"), 5, 3, Role.CURSOR)
-    assert spans == line("日本 ", Span("ab", Role.CURSOR), Span("c", Role.CURSOR), "d")
+    spans = marked(line("日本 ", Span("ab", Role.DIM), "cd"), 5, 3)
+    assert spans == line("日本 ", Span("ab", Role.CURSOR_DIM), Span("c", Role.CURSOR), "d")

@@ -44,7 +44,7 @@ def app(own: RunFolder, tmp_path: Path) -> Iterator[PtyApp]:
     environ = {"XDG_STATE_HOME": str(tmp_path / "state"), "TRACES": str(tmp_path / "traces")}
     environ["EXPORT_TO"] = str(tmp_path / "here")
     with PtyApp(own.path, 120, 36, debounce=SOON, TERM="xterm-256color", **environ) as there:
-        there.read_until(b"RAISES")
+        there.read_until(b"PROMOTES")
         there.rest()
         yield there
     assert not (tmp_path / "traces").exists(), (tmp_path / "traces").read_text()

@@ -35,7 +35,7 @@ def started(run: Sample, *size: int, debounce: float | None = None, fresh: bool 
 @pytest.fixture
 def app(run: Sample) -> Iterator[PtyApp]:
     with started(run, 200, 50) as there:
-        there.read_until(b"RAISES")
+        there.read_until(b"PROMOTES")
         there.rest()
         yield there
 
@@ -47,7 +47,7 @@ def text(written: bytes) -> str:
 
 def test_start_and_rest(run: Sample) -> None:
     with started(run, 200, 50, fresh=True) as app:
-        start = app.read_until(b"RAISES") + app.rest()
+        start = app.read_until(b"PROMOTES") + app.rest()
         assert len(start) <= 90_000
         assert app.press(b"\x1b[O\x1b[I") == b""  # another window takes the keyboard, and gives it back
 
@@ -60,7 +60,7 @@ def test_a_step_costs_two_rows(run: Sample) -> None:
             assert 0 < len(app.press(b"j")) <= 1_500
         held = sum(len(app.press(b"j")) for _ in range(60))  # over the edge of the screen, too
     with started(run, 200, 50) as app:
-        app.read_until(b"RAISES")
+        app.read_until(b"PROMOTES")
         app.rest()
         page = len(app.press(b"j" * 65))
         assert (held + page) / 60 <= 1_500
@@ -71,14 +71,14 @@ def test_the_pages_cursor_costs_two_rows(app: PtyApp) -> None:
     app.press(b"n")
     assert 0 < len(app.press(b"n")) <= 1_500
     assert b"document" in app.press(b"\r")
-    assert b"RAISES" in app.press(b"\x1b")
+    assert b"PROMOTES" in app.press(b"\x1b")
 
 
 def test_keys_that_arrive_in_one_packet_keep_their_order(app: PtyApp) -> None:
     found = text(app.press(b"/sea\rjj:3\r\tz"))
     assert "keys" in found
     assert re.search(r"─ +3 ", found), found[-3000:]
-    assert "RAISES" in found
+    assert "PROMOTES" in found
 
 
 def test_nothing_but_known_sequences_is_written(app: PtyApp) -> None:
@@ -133,7 +133,7 @@ def test_a_new_size_is_taken(app: PtyApp) -> None:
     found = text(app.rest())
     assert "features" in found
     app.resize(130, 24)
-    assert "RAISES" in text(app.read_until(b"RAISES"))
+    assert "PROMOTES" in text(app.read_until(b"PROMOTES"))
 
 
 def colours(written: bytes) -> set[str]:
@@ -162,7 +162,7 @@ def colours(written: bytes) -> set[str]:
 )
 def test_colours_are_those_of_the_terminal(run: Sample, environ: dict[str, str], kinds: set[str]) -> None:
     with PtyApp(run.run.path, 120, 40, **environ) as app:
-        assert colours(app.read_until(b"RAISES") + app.rest()) == kinds
+        assert colours(app.read_until(b"PROMOTES") + app.rest()) == kinds
 
 
 def test_over_ssh_no_mouse_is_asked_for(run: Sample) -> None:
@@ -190,7 +190,7 @@ def test_stopping_and_going_on_draws_everything_again(app: PtyApp) -> None:
     status = Path(f"/proc/{app.process.pid}/stat")
     eventually(lambda: status.read_text().rpartition(")")[2].split()[0] == "T")
     app.process.send_signal(signal.SIGCONT)
-    found = text(app.read_until(b"RAISES") + app.rest())
+    found = text(app.read_until(b"PROMOTES") + app.rest())
     assert "monosem" in found
     assert app.process.poll() is None
 
@@ -200,7 +200,7 @@ def test_notes_of_another_terminal_cost_their_row(run: Sample, tmp_path: Path) -
     theirs = Notes(own.notes)
     theirs.set(199, "label", "so that there is a column for labels")
     with PtyApp(own.path, 200, 50, TERM="xterm-256color") as app:
-        app.read_until(b"RAISES")
+        app.read_until(b"PROMOTES")
         app.rest()
         theirs.set(3, "label", "seen at once")
         seen = app.read_until(b"seen at once") + app.rest()

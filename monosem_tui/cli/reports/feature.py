@@ -11,7 +11,6 @@ from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.page_files import Form, as_file, file_name
 from monosem_tui.model.feature_document import Document, read_document
-from monosem_tui.model.feature_stats import charts, relations
 from monosem_tui.model.run_origin import origin
 from monosem_tui.pages.feature_page import badges, page, title
 from store.files.output_file import write_new, write_output
@@ -75,9 +74,7 @@ def _lines(document: Document, width: int, *, marks: bool) -> list[Line]:
     named = spread(heading, line(*badges(card)), width) if badges(card) else heading
     about = [f"{document.run} · {document.model}", *([document.origin] if document.origin else [])]
     head: list[Line] = [*(line(Span(text, Role.DIM)) for text in about), named]
-    more = charts(figures, width), relations(figures, width)
-    drawn = Rendering.MARKS if marks else rendering()
-    return [*head, *page(card, width, drawn, log=False, charts=more[0], relations=more[1])]
+    return [*head, *page(card, figures, width, Rendering.MARKS if marks else rendering())]
 
 
 def origin_of(place: Place) -> str:

@@ -70,7 +70,7 @@ class DocumentReader(ScreenPart):
         whole, stop, card = self._state.document.whole, self._state.page.stop, self._state.page.card
         if self._state.in_document and self._state.reading and whole is not None:
             self._host.post_message(DocumentWanted(whole.place, whole.feature))
-        elif card is not None and stop is not None and stop.key.feature is None:
-            self._host.post_message(DocumentWanted(stop.key.target, card.feature))
+        elif card is not None and stop is not None and stop.key.place is not None:
+            self._host.post_message(DocumentWanted(stop.key.place, card.feature))
         else:
             self._host.tell(Need.CHOSEN.value)

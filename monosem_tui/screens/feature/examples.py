@@ -24,7 +24,10 @@ class ExampleControls(ScreenPart):
         """Keep how examples are shown."""
         choice = self._state.choice
         kept = ExamplesMemory(
-            intervals=choice.intervals, one_per_document=choice.one_per_document, extent=choice.extent
+            intervals=choice.intervals,
+            by_value=choice.by_value,
+            one_per_document=choice.one_per_document,
+            extent=choice.extent,
         )
         return replace(memory, examples=kept)
 
@@ -47,9 +50,9 @@ class ExampleControls(ScreenPart):
         self._choose(wider, f"examples with {wider.text.name}{most}")
 
     def action_intervals(self) -> None:
-        """Show 4 quantile intervals, or 12."""
+        """Show 4 intervals, or 12, by rank or by value."""
         choice = self._state.choice.other_intervals()
-        self._choose(choice, f"{choice.intervals} quantile intervals")
+        self._choose(choice, f"{choice.intervals} intervals {choice.measure}")
 
     def action_one(self) -> None:
         """Show one example per document, or one per context."""

@@ -9,6 +9,8 @@ WIDE = 110
 """Cells from which list and page stand side by side."""
 LARGEST_LIST = 72
 LEAST_LIST, LEAST_PAGE = 36, 44
+WIDEST, SIDE_BY_SIDE = 150, 96
+"""Cells from which the list leaves the page room for its side panel, and that room."""
 
 PaneName = Literal["list", "page"]
 PANES: tuple[PaneName, ...] = get_args(PaneName)
@@ -43,7 +45,8 @@ class Panes:
 
     @property
     def _usual(self) -> int:
-        return min(LARGEST_LIST, self.width * 2 // 5)
+        usual = min(LARGEST_LIST, self.width * 2 // 5)
+        return min(usual, self.width - SIDE_BY_SIDE) if self.width >= WIDEST else usual
 
     def widen(self, cells: int) -> Panes:
         """Return the layout with a wider list, as far as the page keeps enough."""

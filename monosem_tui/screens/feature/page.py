@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from monosem_tui.keys.actions import Action, Where
 from monosem_tui.model.feature_card import FeatureCard, read_card, renoted
 from monosem_tui.model.feature_explanations import explained
-from monosem_tui.model.feature_stats import Figures, charts, read_quick_figures, read_slow_figures, relations, renamed
-from monosem_tui.pages.feature_page import COPY_CELLS, as_text
+from monosem_tui.model.feature_stats import Figures, read_quick_figures, read_slow_figures, renamed
+from monosem_tui.pages.feature_page import as_text
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.output_files import copy, unreadable, write
 from monosem_tui.screens.part import ScreenPart
@@ -164,9 +164,7 @@ class PageReader(ScreenPart):
             elif state.feature is not None:
                 run = state.run
                 card = explained(read_card(run.store, run.notes, state.feature, state.choice), run)
-                figures = self._known.get(state.feature)
-                more = (charts(figures, COPY_CELLS), relations(figures, COPY_CELLS)) if figures else ((), ())
-                host.tell(copy(as_text(card, *more), host.app.copy_to_clipboard))
+                host.tell(copy(as_text(card, self._known.get(state.feature)), host.app.copy_to_clipboard))
         except MonosemError as error:
             host.mention(error)
         except Exception as error:

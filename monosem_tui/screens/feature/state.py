@@ -27,7 +27,7 @@ class PaneState:
         """Cells that the list has beyond its usual width until somebody moves the wall."""
         self.in_document = False
         """Whether a document stands in place of the page."""
-        self.choice = sound(kept.intervals, kept.one_per_document, kept.extent)
+        self.choice = sound(kept.intervals, kept.by_value, kept.one_per_document, kept.extent)
         """Choice of the page's examples."""
         self.followed: Trail | None = None
         self.anchor: int | None = None

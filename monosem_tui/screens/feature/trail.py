@@ -40,7 +40,7 @@ class FeatureTrail(ScreenPart):
         self._state, self._documents, self._read, self._outside = state, documents, read, outside
         self._returning: Visit | None = None
         self.needs = {
-            Need.CHOSEN: lambda: state.page.stop is not None,
+            Need.CHOSEN: lambda: state.page.stop is not None and state.page.stop.key.leads,
             Need.TWIN: lambda: self._twin is not None,
             Need.PAST: lambda: bool(state.trail and state.trail.past),
             Need.FUTURE: lambda: bool(state.trail and state.trail.future),
@@ -52,11 +52,11 @@ class FeatureTrail(ScreenPart):
         feature = state.feature
         if stop is None or feature is None:
             return
-        if stop.key.section == EXPLAINED and state.page.card is not None:
+        if stop.key.section == EXPLAINED and stop.key.leads and state.page.card is not None:
             self._label(state.page.card.feature, state.page.card.explanations[stop.key.target].text)
-        elif stop.key.feature is None:
-            self._documents.open(feature, stop.key.target)
-        else:
+        elif stop.key.place is not None:
+            self._documents.open(feature, stop.key.place)
+        elif stop.key.feature is not None:
             self._walk((state.trail or Trail(feature)).follow(self._here(), stop.key.feature), None)
 
     @property

@@ -10,7 +10,8 @@ import pytest
 
 from store.index.reader import FeatureStore
 from store.query import examples
-from store.query.examples import Section, interval_name, sections
+from store.query.examples import Section, sections
+from store.query.intervals import activation_intervals, rank_name
 from tests.store.raw import Raw, RawToken, build_store, random_raw
 
 RAW = random_raw(21, n_contexts=60, longest=15)
@@ -68,10 +69,9 @@ def test_every_example_shows_its_context_and_no_more(store: FeatureStore, featur
 @pytest.mark.parametrize("intervals", [1, 3, 4, 10])
 def test_intervals_share_out_all_activations(store: FeatureStore, feature: int, intervals: int) -> None:
     falling = [e.place for e in RAW.falling(feature)]
-    found = of(store, feature, top=2, intervals=intervals, each=3)[1:]
-    assert [s.title for s in found] == [
-        interval_name(1 - (i + 1) / intervals, 1 - i / intervals) for i in range(intervals)
-    ]
+    top, *found = of(store, feature, top=2, intervals=intervals, each=3)
+    strongest = peaks(top)
+    assert [s.title for s in found] == [rank_name(1 - (i + 1) / intervals, 1 - i / intervals) for i in range(intervals)]
     behind = 0
     for i, section in enumerate(found):
         assert section.first_rank == behind
@@ -81,7 +81,7 @@ def test_intervals_share_out_all_activations(store: FeatureStore, feature: int, 
         assert 0 < len(ranks) <= 3
         assert ranks == sorted(ranks)
         assert all(section.first_rank <= rank < behind for rank in ranks)
-        assert ranks[0] == section.first_rank
+        assert ranks[0] == section.first_rank or falling[section.first_rank] in strongest
         contexts = [example.context for example in section.examples]
         assert len(set(contexts)) == len(contexts)
     assert behind == len(falling)
@@ -92,11 +92,34 @@ def test_examples_of_an_interval_are_spread_evenly(tmp_path: Path) -> None:
     raw = Raw(2, [[RawToken(1, 0, True, {0: 200.0 - i})] for i in range(100)])
     with FeatureStore.open(build_store(tmp_path, raw, 100, merged=True).path) as store:
         found = sections(store, 0, top=5, intervals=2, each=3)
-    assert [peaks(section) for section in found] == [[0, 1, 2, 3, 4], [0, 24, 49], [50, 74, 99]]
+    assert [peaks(section) for section in found] == [[0, 1, 2, 3, 4], [6, 30, 49], [50, 74, 99]]
+
+
+@pytest.mark.parametrize("feature", range(RAW.d_sae))
+@pytest.mark.parametrize("wanted", [1, 3, 4, 12])
+def test_intervals_by_value_hold_what_lies_between_their_ends(store: FeatureStore, feature: int, wanted: int) -> None:
+    falling = [e.act for e in RAW.falling(feature)]
+    found = activation_intervals(store, feature, wanted, by_value=True)
+    assert [one.first for one in found] == [0, *(one.last for one in found[:-1])]
+    assert found[-1].last == len(falling)
+    top = max(falling, default=0.0)
+    for number, one in enumerate(found):
+        assert (one.low, one.high) == pytest.approx(
+            (top * (wanted - number - 1) / wanted, top * (wanted - number) / wanted)
+        )
+        held = falling[one.first : one.last]
+        assert held == [act for act in falling if one.low <= act < one.high or (number == 0 and act == top)]
+
+
+def test_sections_by_value_leave_out_the_empty(store: FeatureStore) -> None:
+    for feature in range(RAW.d_sae):
+        _, *found = of(store, feature, top=1, intervals=12, by_value=True) or [None]
+        parts = [one for one in activation_intervals(store, feature, 12, by_value=True) if one.last > one.first]
+        assert [section.interval for section in found] == (parts if len(RAW.falling(feature)) > 1 else [])
 
 
 def test_titles() -> None:
-    assert interval_name(0.75, 1.0) == "75–100 %"
+    assert rank_name(0.75, 1.0) == "75–100 %"
 
 
 def test_few_activations_are_all_at_the_top(store: FeatureStore) -> None:

@@ -29,8 +29,9 @@ from store.index.reader import FeatureStore
 from store.index.segment import write_common
 from store.query.cofiring import MINIMUM, Companion, cofiring
 from store.query.drift import drift
-from store.query.examples import RANDOM, TOP, interval_name, sections
+from store.query.examples import RANDOM, TOP, sections
 from store.query.histogram import activation_histogram, log_histogram, logit_histogram, zeros
+from store.query.intervals import rank_name
 from store.run.spec import SaeSpec
 from tests.store.index.test_segment import RAWS
 from tests.store.raw import (
@@ -220,7 +221,7 @@ def intervals_and_the_top(store: FeatureStore, raw: Raw, draw: Draw) -> None:
         halves = [Fraction(i * len(falling), intervals) for i in range(intervals + 1)]
         cuts = [int(h) if h % 1 < half or (h % 1 == half and int(h) % 2 == 0) else int(h) + 1 for h in halves]
         bounds = list(pairwise(cuts))
-        names = [interval_name(1 - (i + 1) / intervals, 1 - i / intervals) for i in range(intervals)]
+        names = [rank_name(1 - (i + 1) / intervals, 1 - i / intervals) for i in range(intervals)]
         held = [(name, at) for name, at in zip(names, bounds, strict=True) if at[0] < at[1]]
         assert [s.title for s in found] == [TOP, *(name for name, _ in held if len(falling) > top)]
         for section, (_, (first, last)) in zip(found[1:], held, strict=False):

@@ -11,14 +11,16 @@ from rich.cells import cell_len
 
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation, signed
+from monosem_tui.draw.sheet import NAME
 from monosem_tui.draw.spans import Role, text_of, width_of
 from monosem_tui.export.feature_html import as_html
 from monosem_tui.export.feature_markdown import as_markdown
 from monosem_tui.model.feature_card import ShownExample, feature_name, read_card
 from monosem_tui.model.feature_document import read_document
-from monosem_tui.model.feature_stats import LABEL, STRIP_END, along, log_bins, read_figures, relations
+from monosem_tui.model.feature_stats import read_figures
 from monosem_tui.model.open_run import OpenRun, headline
-from monosem_tui.pages.feature_page import as_text, page
+from monosem_tui.pages.feature_charts import STRIP_END
+from monosem_tui.pages.feature_page import PageLook, as_text, page, sheet
 from monosem_tui.pages.feature_rows import Row, columns, header, row
 from monosem_tui.pages.passage import frame, passage
 from store.index.segment import IndexPlan
@@ -34,10 +36,14 @@ from tests.tui.draw.test_safe_text import HOSTILE, assert_harmless
 def test_no_line_is_wider_than_the_page(cells: int, rendering: Rendering, opened: OpenRun) -> None:
     for feature in (0, 1, 5, 46, 47):
         card = read_card(opened.store, opened.notes, feature)
-        for log in (False, True):
-            for spans in page(card, cells, rendering, log=log):
+        for figures in (None, read_figures(opened.store, opened.notes, feature)):
+            looks = [PageLook(rendering, log, rows, side) for log, rows, side in ((True, 24, False), (False, 50, True))]
+            sheets = [sheet(card, figures, cells, look) for look in looks]
+            for spans in [line for one in sheets for line in one.lines] + page(card, figures, cells, rendering):
                 assert width_of(spans) <= cells
                 assert_harmless(text_of(spans))
+            for stop in (stop for one in sheets for stop in one.stops):
+                assert stop.column + stop.cells <= cells
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -48,23 +54,21 @@ def test_charts_keep_together_at_any_width(log: bool, opened: OpenRun) -> None:
     figures = replace(figures, logits=replace(figures.logits, edges=figures.logits.edges * 10))
     ends = {signed(float(value)) for value in figures.logits.edges[[0, -1]]}
     for cells in range(40, 100):
-        lines = page(
-            card, cells, Rendering.MARKS, log=log, charts=along(figures, cells), relations=relations(figures, cells)
-        )
+        lines = sheet(card, figures, cells, PageLook(Rendering.MARKS, log)).lines
         assert all(width_of(spans) <= cells for spans in lines)
         texts = [text_of(spans) for spans in lines]
-        at = next(number for number, text in enumerate(texts) if text.startswith("activation"))
-        columns = 32 if cells >= LABEL + 32 + STRIP_END else 16
-        assert texts[at].startswith(f" {activation(card.max)}", LABEL + columns)
-        assert texts[at + 1].startswith("along corpus")
-        strips = [text[LABEL : LABEL + columns + 1] for text in texts[at : at + 2]]
+        at = next(number for number, text in enumerate(texts) if text.startswith("activations"))
+        columns = next(n for n in (32, 16, 8) if cells >= NAME + n + STRIP_END)
+        assert texts[at].startswith(f" {activation(card.max)}", NAME + columns)
+        last = at + 1 + log
+        assert texts[last].startswith("along corpus")
+        assert [text.startswith("in log bins") for text in texts[at + 1 : last]] == [True] * log
+        strips = [text[NAME : NAME + columns + 1] for text in texts[at : last + 1]]
         assert all(re.fullmatch("[ ▁-█]+", strip) for strip in strips)
-        assert texts[at + 2] == ""
-        bins = [text_of(spans) for spans in log_bins(figures, cells)]
-        assert [len(text) <= cells and text.startswith("in log bins") for text in bins] == [True]
-        assert "at zero" in texts[at] or cells < 74
+        assert texts[last + 1] == ""
+        assert "at zero" in texts[at] or cells < 75
         assert "log" in texts[at] or not log
-        logits = next(text for text in texts if text.startswith("LOGITS"))
+        logits = next(text for text in texts if text.startswith("LOGIT EFFECT"))
         assert all(end in logits for end in ends)
 
 
@@ -88,19 +92,19 @@ def test_a_dead_feature_says_so_in_words(opened: OpenRun) -> None:
     text = as_text(read_card(opened.store, opened.notes, 47))
     assert "Dead: it fires on none of the 930 tokens of the index." in text
     assert "TOP" not in text
-    assert "RAISES" in text
+    assert "PROMOTES" in text
 
 
 def test_a_site_that_leads_nowhere_says_so(opened: OpenRun) -> None:
     card = replace(read_card(opened.store, opened.notes, 0), raises=[], lowers=[])
-    lines = [text_of(spans) for spans in page(card, 80, Rendering.MARKS, log=False)]
-    assert any(text.startswith("RAISES  nothing by itself") for text in lines)
-    assert not any(text.startswith("LOWERS") for text in lines)
+    lines = [text_of(spans) for spans in page(card, None, 80, Rendering.MARKS)]
+    assert any(text.startswith("PROMOTES       nothing by itself") for text in lines)
+    assert not any(text.startswith("SUPPRESSES") for text in lines)
 
 
 def test_comments_and_tags_are_shown(opened: OpenRun) -> None:
     card = replace(read_card(opened.store, opened.notes, 0), comment="see also 412 " * 20)
-    lines = [text_of(spans) for spans in page(card, 60, Rendering.MARKS, log=False)]
+    lines = [text_of(spans) for spans in page(card, None, 60, Rendering.MARKS)]
     assert sum("see also" in text for text in lines) >= 4
 
 
@@ -119,11 +123,11 @@ def _example(before: str, peak: str, after: str) -> ShownExample:
 
 def test_an_example_whose_peak_is_an_outlier_is_marked(opened: OpenRun) -> None:
     card = read_card(opened.store, opened.notes, 0)
-    plain = [text_of(spans) for spans in page(card, 80, Rendering.MARKS, log=False)]
+    plain = [text_of(spans) for spans in page(card, None, 80, Rendering.MARKS)]
     section = card.sections[0]
     examples = [replace(one, outlier=number == 1) for number, one in enumerate(section.examples)]
     card = replace(card, sections=[replace(section, examples=examples), *card.sections[1:]])
-    lines = [text_of(spans) for spans in page(card, 80, Rendering.MARKS, log=False)]
+    lines = [text_of(spans) for spans in page(card, None, 80, Rendering.MARKS)]
     heading, marked = (number for number, (one, other) in enumerate(zip(lines, plain, strict=True)) if one != other)
     assert lines[heading].endswith("; ! an outlier token")
     assert lines[marked] == plain[marked].replace(" ", "!", 1) or "! " in lines[marked]
