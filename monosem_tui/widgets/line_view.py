@@ -82,7 +82,7 @@ class OneLine(Widget):
 class LineView(ScrollView, can_focus=True):
     """A scrollable pane of lines below a few that stay; a subclass returns each line.
 
-    It keeps the rows on the screen to compare them: a refresh repaints the lines that have changed.
+    It keeps the rows on the screen to compare them: a refresh repaints the cells that have changed.
     """
 
     ALLOW_SELECT = False
@@ -150,12 +150,17 @@ class LineView(ScrollView, can_focus=True):
         self.scroll_to(y=max(0, min(first, self.rows - self.room)), animate=False, immediate=True, force=True)
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Repaint the given regions; without any, the lines that differ from what is on the screen."""
+        """Repaint the given regions; without any, the cells that differ from what is on the screen."""
         if repaint and self._drawn and not (regions or layout or recompose):
-            changed = [y for y, drawn in self._drawn.items() if self._line(y) != drawn]
-            if not changed:
+            found = []
+            for y, drawn in self._drawn.items():
+                spans = self._line(y)
+                cells = changed_cells(drawn, spans) if spans != drawn else None
+                if cells is not None:
+                    found.append(Region(cells[0], y, cells[1] - cells[0], 1))
+            if not found:
                 return self
-            regions = tuple(Region(0, y, self.size.width, 1) for y in changed)
+            regions = tuple(found)
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:

@@ -357,10 +357,8 @@ async def test_going_to_a_hidden_feature_shows_it(make_app: MakeApp) -> None:
 
 async def test_the_order_is_that_of_the_columns(make_app: MakeApp, sample: Sample) -> None:
     dense = sample.dense_NF
-    norm = np.ones(48)
     truth = {
         "mean": dense.sum(0) / np.maximum((dense > 0).sum(0), 1),
-        "norm": norm,
         "id": -np.arange(48.0),
         "density": (dense > 0).mean(0),
         "max": dense.max(0),
