@@ -15,14 +15,14 @@ MARK = "PWNED"
 CLIPBOARD = "UFdORUQ="
 """The same in base64, for OSC 52."""
 PAYLOADS = (
-    f"\x1b[2J\x1b[6;66H{MARK}",
-    f"\x1b[38;5;6;66m{MARK}\x1b[?1049l",
+    f"\x1b[2J\x1b[6;666H{MARK}",
+    f"\x1b[38;5;6;666m{MARK}\x1b[?1049l",
     f"\x1b]0;{MARK}\x07",
     f"\x1b]8;;http://{MARK}\x1b\\link\x1b]8;;\x1b\\",
     f"\x1b]52;c;{CLIPBOARD}\x07",
     f"\x1bP$q{MARK}\x1b\\",
     f"\x1b_G{MARK}\x1b\\\x1b^{MARK}\x1b\\\x1bc",
-    f"\x9b6;66H{MARK}\x9d0;{MARK}\x9c\x90{MARK}\x9c\x85",
+    f"\x9b6;666H{MARK}\x9d0;{MARK}\x9c\x90{MARK}\x9c\x85",
     f"[red]{MARK}[/red] [/] [@click=app.quit]{MARK}[/] [bold :smile:",
     f"\u202e{MARK}\u2066\u2069\u202c\u200b\u200d\ufeff\u00ad\u2060",
     "שלום עולם مرحبا",

@@ -20,19 +20,20 @@ def bar(share: float, cells: int) -> str:
     return "█" * whole + (EIGHTHS[rest] if rest else "")
 
 
-def sparkline(counts: Iterable[float] | NDArray[np.generic], log: bool = False) -> str:
+def sparkline(counts: Iterable[float] | NDArray[np.generic], log: bool = False, tallest: int = 8) -> str:
     """Return one column per count, as high as its share of the largest; blank for exactly 0, at least `▁` above it.
 
     Args:
         counts: not negative.
         log: heights by log(1 + count), so that rare values are seen beside frequent ones.
+        tallest: height of the largest, in eighths of a cell; less than 8 keeps lines below each other apart.
     """
     values = np.asarray(counts if isinstance(counts, np.ndarray) else list(counts), np.float64)
     heights = np.log1p(values) if log else values
     top = heights.max() if len(heights) else 0.0
     if top <= 0:
         return " " * len(heights)
-    levels = np.where(values > 0, np.maximum(1, np.rint(8 * heights / top)), 0).astype(int)
+    levels = np.where(values > 0, np.maximum(1, np.rint(tallest * heights / top)), 0).astype(int)
     return "".join(LEVELS[level] for level in levels)
 
 

@@ -13,13 +13,21 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
-def compact(number: float) -> str:
-    """Format a number in few cells: `950`, `131k`, `2.4M`."""
+def compact(number: float, tenths: str = "GM") -> str:
+    """Format a number in few cells: `950`, `131k`, `2.4M`; sizes named in `tenths` have a decimal below 10."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         value = number / size
         if value >= 0.9995:  # would round up to 1000 of the smaller unit
-            return f"{value:.1f}{letter}" if value < 9.95 and letter != "k" else f"{value:.0f}{letter}"
+            return f"{value:.1f}{letter}" if value < 9.95 and letter in tenths else f"{value:.0f}{letter}"
     return f"{number:.0f}"
+
+
+def one_in(share: float) -> str:
+    """Format a share as the number of which one is meant, in at most 5 cells: `1.2k` for 1 in 1 200; `never` for 0."""
+    if share <= 0:
+        return "never"
+    number = 1 / share
+    return f"{number:.1f}" if number < 9.95 else compact(number, tenths="GMk")
 
 
 def share(value: float) -> str:

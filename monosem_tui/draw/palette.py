@@ -179,11 +179,23 @@ def _style(background: int | None, text: int, *, bold: bool | None = None) -> St
 
 
 def paint(spans: Line, palette: Palette) -> list[tuple[str, Style]]:
-    """Return text and style of each piece of a line; neighbours with one role are joined to save bytes on the wire."""
+    """Return text and style of each piece of a line.
+
+    Neighbours with one role are joined, and blanks with a neighbour of any role in which they look the same: each
+    change of style costs bytes on the wire.
+    """
+    styles = _styles(palette)
     joined: list[tuple[str, Role]] = []
     for text, role in spans:
-        if joined and (joined[-1][1] is role):
-            joined[-1] = (joined[-1][0] + text, role)
+        before, role_before = joined[-1] if joined else ("", role)
+        alike = role_before is role or (_bare(styles[role_before]) and _bare(styles[role]))
+        if alike and (role_before is role or not text.strip(" ") or not before.strip(" ")):
+            joined[-1:] = [(before + text, role if not before.strip(" ") else role_before)]
         else:
             joined.append((text, role))
-    return [(text, palette.style(role)) for text, role in joined]
+    return [(text, styles[role]) for text, role in joined]
+
+
+def _bare(style: Style) -> bool:
+    """Return whether nothing of a style shows on blanks."""
+    return style.bgcolor is None and not style.underline and not style.reverse

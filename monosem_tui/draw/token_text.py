@@ -47,6 +47,8 @@ def display_tokens(tokens: Sequence[bytes], *, listed: bool = False, longest: in
 
 def _short(text: str, longest: int) -> str:
     """Return printable text, cut; only the start of a very long token is read."""
+    if len(text) <= longest and text.isascii() and text.isprintable():  # nearly all, and lists show thousands
+        return text
     most = _MOST * longest
     return cut(printable(text[:most]) + (ELLIPSIS if len(text) > most else ""), longest)
 

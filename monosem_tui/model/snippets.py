@@ -1,15 +1,45 @@
-"""The strongest example of a feature, short: for rows of lists."""
+"""The strongest example of a feature, short, and a small histogram of its activations: for rows of lists."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from monosem_tui.model.feature_card import ShownExample, shown
 from store.index.reader import FeatureStore
 from store.query.examples import TOP, windows
+from store.query.histogram import activation_histogram
 
 BEFORE, AFTER = 24, 10
 """Tokens around the peak."""
+BINS = 24
+"""Bins of a row's histogram, from 0 to the feature's maximum."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A feature as a list shows it. B bins."""
+
+    snippet: ShownExample | None
+    """None if it never fires."""
+    count_B: NDArray[np.int64]
+    """Its activations in equal bins from 0 to its maximum."""
+
+
+UNREADABLE = Preview(None, np.zeros(BINS, np.int64))
+"""Stands for a feature whose entries could not be read."""
+
+
+def read_preview(store: FeatureStore, feature: int) -> Preview:
+    """Read a feature's preview.
+
+    Raises:
+        MonosemError: there is no such feature, or the store is damaged or has vanished.
+    """
+    # The store holds the entries of one feature at a time: both are taken from one read of them.
+    return Preview(read_snippet(store, feature), activation_histogram(store, feature, BINS).counts)
 
 
 def read_snippet(store: FeatureStore, feature: int) -> ShownExample | None:

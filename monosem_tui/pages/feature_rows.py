@@ -1,22 +1,49 @@
-"""Rows of the feature list: the columns that fit a width, and one feature as a line."""
+"""Rows of the feature list: the columns that fit a width, and one feature as a line.
+
+Columns depend on the width, on the run and on what sorts the list, never on which features have labels. From left to
+right: number, density, figures, histogram, kind, then the strongest example, with the peaks of all rows in one column.
+What a narrow list leaves out is in `columns`; a label or an explanation takes the right end of its row's text.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import isnan
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from monosem_tui.draw.bars import bar
-from monosem_tui.draw.numbers import activation, share
+import numpy as np
+
+from monosem_tui.draw.bars import fitted, sparkline
+from monosem_tui.draw.numbers import activation, one_in
 from monosem_tui.draw.safe_text import fit
 from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, lit
+from monosem_tui.model.snippets import Preview
+from monosem_tui.pages.example_text import GAP, FeatureText, TextColumn, text_line
 from store.settings.feature_kinds import SHARES
 
 ARROWS = {True: "↓", False: "↑"}
-SHARE, VALUE = 7, 6
-KIND = 8
-"""Cells of a kind; it has a column where at least as many as `KIND_BESIDE` are left for tokens and labels."""
-KIND_BESIDE = 24
+WIDE = 96
+"""Cells from which columns stand two cells apart."""
+LEAST_TEXT, AMPLE_TEXT = 24, 52
+"""Cells of text that a column must leave: one that tells features apart, and one that says more of the same."""
+VALUE, KIND = 6, 8
+DENSITY, DENSITY_IN_WORDS = 5, 9
+"""Cells of `1.2k` below `1 in↓`, and of `1 in 1.2k` below `density↓`."""
+HISTOGRAM, FINE_HISTOGRAM = 6, 12
+FIGURES = ("max", "mean", "norm", *SHARES)
+
+
+class Head(NamedTuple):
+    """The name of a column, and where it stands."""
+
+    key: str
+    """The column it sorts by; empty where it sorts by none."""
+    name: str
+    start: int
+    cells: int
+    align: Literal["<", ">"] = ">"
 
 
 @dataclass(frozen=True)
@@ -24,14 +51,23 @@ class Columns:
     """Cells of each column; 0 leaves it out."""
 
     id: int
-    bar: int
     gap: int
     values: tuple[str, ...]
-    """Numeric columns after the density, among "max", "mean", "norm" and the shares of variance."""
-    token: int
-    label: int
-    kind: int = 0
-    density: int = SHARE
+    """Columns of figures, among "max", "mean", "norm" and the shares of variance."""
+    density: int
+    histogram: int
+    kind: int
+    text: TextColumn
+    outliers: bool = False
+    """Whether a cell after the maximum marks those that are of outlier tokens."""
+
+    def marks(self, name: str) -> int:
+        """Return the cells after a figure for the mark of an outlier token."""
+        return int(self.outliers and name == "max")
+
+    def value_cells(self, name: str) -> int:
+        """Return the cells of a figure: its name and an arrow fit in."""
+        return max(VALUE, len(name) + 1) + self.marks(name)
 
 
 @dataclass(frozen=True)
@@ -40,97 +76,127 @@ class Row:
 
     feature: int
     density: float
-    bar: float
-    """Density on the bar's scale, 0 to 1."""
     values: tuple[float, ...]
-    token: str
-    label: str
-    bookmark: bool
-    suggestion: str = ""
-    """The best explanation, which stands dim where there is no label."""
+    text: FeatureText
+    bookmark: bool = False
     kind: str = ""
+    outlier: bool = False
+    """Whether its maximum is of an outlier token."""
 
 
-def columns(cells: int, digits: int, sort: str, *, labels: bool, kinds: bool = False) -> Columns:
+@lru_cache(32)
+def columns(
+    cells: int, digits: int, sort: str, *, kinds: bool = False, norms: bool = False, outliers: bool = False
+) -> Columns:
     """Return the columns that fit `cells` cells.
+
+    The narrowest list shows the number, the figure it is sorted by (else the maximum) and text. With more room come,
+    in this order and as long as enough is left for text: the histogram, the density, the maximum beside another
+    figure, the kind, a finer histogram, the density in words, the mean, the norm.
 
     Args:
         cells: width of the list.
         digits: digits of the largest feature number.
-        sort: column the list is sorted by, which a narrow list shows in place of `max`.
-        labels: whether any feature has a label or an explanation and so needs a column.
-        kinds: whether kinds are known, which have a column where there is room.
+        sort: column the list is sorted by, which is always shown.
+        kinds: whether kinds are known.
+        norms: whether the lengths of decoder rows differ.
+        outliers: whether the maxima of some features are of outlier tokens.
     """
-    number = max(4, digits)
-    gap = 2 if cells >= 58 else 1
-    values: tuple[str, ...] = (sort if sort in ("mean", "norm", *SHARES) else "max",)
-    if cells >= 96:
-        values = ("max", "mean", "norm", *(name for name in SHARES if name == sort))
-    elif cells >= 66 and not labels and not kinds:
-        # Most decoders have unit rows, so the norm is left out first.
-        values = ("max", "mean", "norm") if sort == "norm" else ("max", "mean")
-    # Kinds and labels together leave no room for bars.
-    bar_cells = 10 if cells >= 96 else 0 if labels and kinds else 6 if cells >= 56 else 0 if labels else 4
-    # Its name with an arrow is as wide as the column and what lies before it.
-    density = SHARE + (sort == "density" and not bar_cells and gap == 1)
-    used = 1 + number + 1 + gap + bar_cells + (bar_cells > 0) + density
-    used += sum(gap + value_cells(one) for one in values) + 2
-    rest = max(0, cells - used)
-    kind = KIND if kinds and rest - gap - KIND >= KIND_BESIDE * (1 + labels) // 2 else 0
-    rest -= kind and gap + kind
-    if not labels:
-        return Columns(number, bar_cells, gap, values, min(rest, 40), 0, kind, density)
-    token = min(16, max(8, rest * 2 // 5))
-    return Columns(number, bar_cells, gap, values, min(token, rest), max(0, rest - token - gap), kind, density)
+    first = sort if sort in FIGURES else "max"
+    least = Columns(max(4, digits), 2 if cells >= WIDE else 1, (), 0, 0, 0, TextColumn(0), outliers)
+    found = replace(least, density=DENSITY) if sort == "density" else _plus(least, first)
+    steps: tuple[tuple[int, Callable[[Columns], Columns]], ...] = (
+        (LEAST_TEXT, lambda where: replace(where, histogram=HISTOGRAM)),
+        (LEAST_TEXT, lambda where: replace(where, density=DENSITY)),
+        (LEAST_TEXT, lambda where: _plus(where, "max")),
+        (LEAST_TEXT + 6, lambda where: replace(where, kind=KIND * kinds)),
+        (AMPLE_TEXT, lambda where: replace(where, histogram=FINE_HISTOGRAM)),
+        (AMPLE_TEXT, lambda where: replace(where, density=DENSITY_IN_WORDS)),
+        (AMPLE_TEXT, lambda where: _plus(where, "mean")),
+        (AMPLE_TEXT, lambda where: _plus(where, "norm") if norms else where),
+    )
+    for text, more in steps:
+        wider = more(found)
+        if cells - _used(wider) >= text:
+            found = wider
+    return replace(found, text=TextColumn(max(0, cells - _used(found))))
 
 
-def value_cells(name: str) -> int:
-    """Return the cells of a numeric column: its name and an arrow fit in."""
-    return max(VALUE, len(name) + 2)
+def _plus(where: Columns, name: str) -> Columns:
+    """Return the columns with one more figure, in their usual order."""
+    return replace(where, values=tuple(one for one in FIGURES if one in (*where.values, name)))
 
 
-def header(where: Columns, sort: str, *, descending: bool) -> Line:
-    """Return the column names; the sorting one is bold with an arrow."""
+def _used(where: Columns) -> int:
+    """Return the cells of everything but the text."""
+    sizes = [where.density, *(where.value_cells(name) for name in where.values), where.histogram, where.kind]
+    return where.id + 2 + sum(where.gap + size for size in sizes if size) + len(GAP)
 
-    def name(key: str, cells: int, align: Literal["<", ">"] = ">") -> Span:
-        text = f"{key} {ARROWS[descending]}" if key == sort else key
-        return Span(fit(text, cells, align), Role.BOLD if key == sort else Role.DIM)
 
-    parts: list[Span | str] = [" ", name("id", where.id)]
-    if where.bar:
-        parts += [" " * (1 + where.gap), name("density", where.bar + 1 + where.density, "<")]
-    else:
-        parts.append(name("density", 1 + where.gap + where.density))
-    for key in where.values:
-        parts += [" " * where.gap, name(key, value_cells(key))]
-    if where.kind:
-        parts += [" " * where.gap, Span(fit("kind", where.kind), Role.DIM)]
-    parts += ["  ", Span(fit("fires on", where.token), Role.DIM)]
-    if where.label:
-        parts += [" " * where.gap, Span(fit("label", where.label), Role.DIM)]
+def heads(where: Columns, *, named: bool) -> Iterator[Head]:
+    """Yield the names of the columns, from left to right.
+
+    Args:
+        where: the columns.
+        named: whether any feature has a label or an explanation.
+    """
+    yield Head("id", "id", 1, where.id)
+    at = where.id + 2 + where.gap
+    if where.density:
+        yield Head("density", "density" if where.density == DENSITY_IN_WORDS else "1 in", at, where.density)
+        at += where.density + where.gap
+    for name in where.values:
+        size = where.value_cells(name)
+        yield Head(name, name, at, size - where.marks(name))
+        at += size + where.gap
+    for name, size in (("0–max", where.histogram), ("kind", where.kind)):
+        if size:
+            yield Head("", name, at, size, "<")
+            at += size + where.gap
+    at += len(GAP) - where.gap
+    text = where.text
+    beside = named and text.named.before > 0
+    yield Head("", text.head, at, text.named.cells if beside else text.cells, "<")
+    if beside:
+        yield Head("", "label", at + text.cells - text.name, text.name, "<")
+
+
+def head_at(where: Columns, cell: int) -> str:
+    """Return the column that a click on the names sorts by; empty where it sorts by none."""
+    return next((one.key for one in heads(where, named=False) if one.start <= cell < one.start + one.cells), "")
+
+
+def header(where: Columns, sort: str, *, descending: bool, named: bool = False) -> Line:
+    """Return the names of the columns; the sorting one is bold with an arrow."""
+    parts: list[Span | str] = []
+    at = 0
+    for one in heads(where, named=named):
+        sorts = one.key == sort and bool(sort)
+        text = f"{one.name}{ARROWS[descending]}" if sorts else one.name
+        parts += [" " * (one.start - at), Span(fit(text, one.cells, one.align), Role.BOLD if sorts else Role.DIM)]
+        at = one.start + one.cells
     return line(*parts)
 
 
-def row(entry: Row, where: Columns, *, cursor: bool, focus: bool) -> Line:
-    """Return one feature; under the cursor the row is lit if the list has the focus, else only marked."""
-    drawn = bar(entry.bar, where.bar)
-    parts: list[Span | str] = [
-        fit(str(entry.feature), where.id, ">"),
-        Span("★", Role.MARK) if entry.bookmark else " ",
-        " " * where.gap,
-        Span(drawn, Role.DIM),
-        " " * (where.bar - len(drawn) + (where.bar > 0)),
-        fit(share(entry.density), where.density, ">"),
-    ]
+def row(entry: Row, where: Columns) -> Line:
+    """Return one feature, without the cell of the cursor's mark."""
+    parts: list[Span | str] = [fit(str(entry.feature), where.id, ">"), Span("★", Role.MARK) if entry.bookmark else " "]
+    gap = " " * where.gap
+    if where.density:
+        words = "1 in " if where.density == DENSITY_IN_WORDS and entry.density > 0 else ""
+        parts += [gap, fit(words + one_in(entry.density), where.density, ">")]
     for name, value in zip(where.values, entry.values, strict=True):
-        parts += [" " * where.gap, fit(_value(name, value), value_cells(name), ">")]
+        marks = where.marks(name)
+        parts += [
+            gap,
+            fit(_value(name, value), where.value_cells(name) - marks, ">"),
+            ("!" if entry.outlier else " ") * marks,
+        ]
+    if where.histogram:
+        parts += [gap, Span(_histogram(entry.text.preview, where.histogram), Role.DIM)]
     if where.kind:
-        parts += [" " * where.gap, Span(fit(entry.kind, where.kind), Role.DIM)]
-    parts += ["  ", fit(entry.token, where.token)]
-    if where.label:
-        suggested = Span(fit(entry.suggestion, where.label), Role.DIM) if entry.suggestion else ""
-        parts += [" " * where.gap, suggested or Span(fit(entry.label, where.label), Role.MARK)]
-    return listed(line(*parts), cursor=cursor, focus=focus)
+        parts += [gap, Span(fit(entry.kind, where.kind), Role.DIM)]
+    return line(*parts, GAP, *text_line(entry.text, where.text))
 
 
 def _value(name: str, value: float) -> str:
@@ -139,6 +205,11 @@ def _value(name: str, value: float) -> str:
     return f"{value:.2f}" if name == "norm" else activation(value)
 
 
-def listed(spans: Line, *, cursor: bool, focus: bool) -> Line:
-    """Return a row with its mark; under the cursor it is lit if the list has the focus."""
-    return line(cursor_mark(cursor), *(lit(spans) if cursor and focus else spans))
+def _histogram(preview: Preview | None, cells: int) -> str:
+    """Draw square roots of counts: beside the many weak activations the few strong ones are still seen."""
+    return sparkline(np.sqrt(fitted(preview.count_B, cells)), tallest=7) if preview else " " * cells
+
+
+def listed(spans: Line, *, cursor: bool, focus: bool, cells: int = 0) -> Line:
+    """Return a row with its mark; under the cursor it is lit, to `cells` cells, if the list has the focus."""
+    return line(cursor_mark(cursor), *(lit(spans, cells - 1) if cursor and focus else spans))

@@ -8,7 +8,7 @@ from typing import Literal
 from monosem_tui.draw.numbers import activation, count
 from monosem_tui.draw.safe_text import cut, fit
 from monosem_tui.draw.spans import Line, Role, Span, line, wrap
-from monosem_tui.pages.feature_rows import listed
+from monosem_tui.pages.example_text import FeatureText, TextColumn, text_line
 from store.query.find import FeatureScore, Found
 from store.query.scores import Interval, Tally
 from store.run.counted_noun import TOKEN, CountedNoun
@@ -27,7 +27,7 @@ class RankColumns:
     """Whether precision and recall show intervals; F1 always does."""
     threshold: int
     auroc: int
-    name: int
+    text: TextColumn
 
 
 def rank_columns(cells: int, digits: int) -> RankColumns:
@@ -45,7 +45,7 @@ def rank_columns(cells: int, digits: int) -> RankColumns:
     used += intervals * 2 * (1 + INTERVAL)
     threshold = FROM if cells >= used + 2 + FROM + 14 else 0
     used += threshold and 2 + threshold
-    return RankColumns(number, intervals, threshold, auroc, max(0, cells - used - 2))
+    return RankColumns(number, intervals, threshold, auroc, TextColumn(max(0, cells - used - 2)))
 
 
 def figure(value: float) -> str:
@@ -74,11 +74,11 @@ def rank_header(where: RankColumns, by: str) -> Line:
         parts += [BETWEEN[1:], name("AUROC↓" if by == "auroc" else " AUROC", AUROC + 1, ranks=by == "auroc")]
     if where.threshold:
         parts += [BETWEEN, name("from", where.threshold, ">")]
-    return line(*parts, BETWEEN, name("fires on", where.name))
+    return line(*parts, BETWEEN, name(where.text.head, where.text.cells))
 
 
-def rank_row(score: FeatureScore, name: Span, where: RankColumns, *, bookmark: bool, cursor: bool, focus: bool) -> Line:
-    """Return one feature; `name` is its label, explanation or top token."""
+def rank_row(score: FeatureScore, text: FeatureText, where: RankColumns, *, bookmark: bool) -> Line:
+    """Return one feature, without the cell of the cursor's mark."""
     tally = score.tally
     parts: list[Span | str] = [
         fit(str(score.choice.feature), where.id, ">"),
@@ -95,7 +95,7 @@ def rank_row(score: FeatureScore, name: Span, where: RankColumns, *, bookmark: b
         parts += [BETWEEN, fit(auroc, where.auroc, ">")]
     if where.threshold:
         parts += [BETWEEN, fit(activation(score.choice.threshold), where.threshold, ">")]
-    return listed(line(*parts, BETWEEN, Span(fit(name.text, where.name), name.role)), cursor=cursor, focus=focus)
+    return line(*parts, BETWEEN, *text_line(text, where.text))
 
 
 def _with_interval(value: float, ends: Interval, *, shown: bool) -> list[Span | str]:

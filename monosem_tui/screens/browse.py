@@ -84,6 +84,10 @@ class BrowseScreen(MonosemScreen):
         )
         return replace(super().remembered(memory), browse=kept)
 
+    def on_feature_list_head_clicked(self, message: FeatureList.HeadClicked) -> None:
+        """Sort by the clicked column."""
+        self.order.sort_by(message.key)
+
     # Requests of other screens
 
     def choose(self, selection: Selection, feature: int | None = None, *, page: bool = False) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.pages.feature_rows import ARROWS
-from store.query.feature_order import COLUMN_KEYS, SORT_KEYS, Ids, SortKey, alive
+from store.query.feature_order import COLUMN_KEYS, SORT_KEYS, Ids, SortKey, alive, differing
 from store.query.filter_parser import parse_filter
 from store.query.filters import All, BadFilter, FilterSource, Marked
 
@@ -46,7 +47,10 @@ class Ordering:
 
     def next_sort(self, keys: Sequence[SortKey]) -> Ordering:
         """Return the order by the next of some columns: numbers from large to small, ids from 0 up."""
-        key = keys[(keys.index(self.sort) + 1) % len(keys)] if self.sort in keys else keys[0]
+        return self.sorted_by(keys[(keys.index(self.sort) + 1) % len(keys)] if self.sort in keys else keys[0])
+
+    def sorted_by(self, key: SortKey) -> Ordering:
+        """Return the order by a column: numbers from large to small, ids from 0 up."""
         return replace(self, sort=key, descending=key != "id", ranked=False)
 
 
@@ -75,7 +79,13 @@ class Catalogue:
     @property
     def sort_keys(self) -> Sequence[SortKey]:
         """The columns and shares that can sort the list."""
-        return COLUMN_KEYS if self._run.kinds is None else SORT_KEYS
+        keys = COLUMN_KEYS if self._run.kinds is None else SORT_KEYS
+        return keys if differing(self._columns.decoder_norm_F) else tuple(key for key in keys if key != "norm")
+
+    @property
+    def outlier_led_F(self) -> NDArray[np.bool_]:
+        """Which features have their maximum on an outlier token [F]; sorted by it, they come after all others."""
+        return self._source.outlier_led()
 
     def order(self, ordering: Ordering) -> None:
         """Take another ordering.
@@ -106,16 +116,20 @@ class Catalogue:
     def title(self) -> str:
         """Return `1 013 of 1 024 features · max ↓`."""
         ordering, total = self.ordering, count(self._run.store.d_sae)
-        parts = [f"{count(len(self.ids))} of {total} features", self._sorted_as()]
+        parts = [f"{count(len(self.ids))} of {total} features", self.sorted_as()]
         if self._filter:
             parts.insert(1, f"/{printable(self._filter)}")
         if ordering.only:
             parts.insert(1, ordering.only.title)
         return " · ".join(parts)
 
-    def _sorted_as(self) -> str:
+    def sorted_as(self) -> str:
+        """Return `density ↓`, or `max ↓, outliers last` where some features have their maximum on an outlier token."""
         ordering = self.ordering
-        return "as ranked" if ordering.ranked else f"{ordering.sort} {ARROWS[ordering.descending]}"
+        if ordering.ranked:
+            return "as ranked"
+        last = ", outliers last" if ordering.sort == "max" and self.outlier_led_F[self.ids].any() else ""
+        return f"{ordering.sort} {ARROWS[ordering.descending]}{last}"
 
     def nothing(self) -> list[str]:
         """Return why the list is empty, and what to do about it."""
@@ -155,4 +169,13 @@ class Catalogue:
             ids = alive(self._columns, ids)
         if only and ordering.ranked:
             return ids
-        return self._source.sort(ids, ordering.sort, descending=ordering.descending)
+        ids = self._source.sort(ids, ordering.sort, descending=ordering.descending)
+        return self._outliers_last(ids) if ordering.sort == "max" else ids
+
+    def _outliers_last(self, ids: Ids) -> Ids:
+        """Put features whose maximum is on an outlier token behind those that are on others, before dead ones.
+
+        Near copies of one outlier feature would fill the first screen, and say the same in every row.
+        """
+        rank_N = self.outlier_led_F[ids] + 2 * (self._columns.count_F[ids] == 0)
+        return ids[np.argsort(rank_N, kind="stable")] if rank_N.any() else ids

@@ -75,6 +75,7 @@ class ListOrder(ScreenPart):
             sort=catalogue.sorted_by,
             descending=catalogue.ordering.descending,
             feature=feature,
+            outlier_led_F=catalogue.outlier_led_F,
         )
         self._host.tell()
 
@@ -104,9 +105,31 @@ class ListOrder(ScreenPart):
         """Sort the other way round."""
         self.sort(replace(self.ordering, descending=not self.ordering.descending, ranked=False))
 
+    def sort_by(self, key: str) -> None:
+        """Sort by the column of a name that was clicked; a second click on it reverses the order."""
+        known = next((one for one in SORT_KEYS if one == key), None)
+        if known is None:
+            self._host.tell(f"these sort the list: {', '.join(self.catalogue.sort_keys)}")
+        elif known == self.catalogue.sorted_by:
+            self.action_reverse()
+        else:
+            self.sort(self.ordering.sorted_by(known))
+
     def sort(self, ordering: Ordering) -> None:
         """Sort; the cursor stays with its feature, or at the top."""
-        self._order(ordering, self._list.feature if self._list.cursor else None)
+        features = self._list
+        self._order(ordering, features.feature if features.cursor else None)
+        if self.ordering == ordering and len(features.order):
+            self._host.tell(self._sorted())
+
+    def _sorted(self) -> str:
+        """Return how the list is sorted now, and where its cursor is, which has stayed with its feature."""
+        features, catalogue = self._list, self.catalogue
+        parts = [f"sorted by {catalogue.sorted_as()}"]
+        if features.cursor:
+            place = f"{count(features.cursor + 1)} of {count(len(features.order))}"
+            parts.append(f"{features.feature} is {place}, g goes to the top")
+        return " · ".join(parts)
 
     def action_dead(self) -> None:
         """Show or hide dead features."""

@@ -1,12 +1,16 @@
-"""Patches to Textual's Linux driver: bytes that are no UTF-8, a lost terminal, escapes in pastes, scraps in tmux."""
+"""Patches to Textual: bytes that are no UTF-8, a lost terminal, escapes in pastes, scraps in tmux, needless bytes."""
 
 from __future__ import annotations
 
 import os
+import re
 from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+from textual import _compositor
+from textual._compositor import ChopsUpdate
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.drivers._writer_thread import WriterThread
 from textual.message import Message
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
 
 CLEAR = "\x1b[H\x1b[J"
+RESET_AND_SET = re.compile(r"\x1b\[0m\x1b\[(?=[0-9;]+m)")
 
 
 class PlainPastes(XTermParser):
@@ -87,6 +92,24 @@ class LineWriter(WriterThread):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
 
 
+class CellsUpdate(ChopsUpdate):
+    """An update of parts of lines that writes the cells that are to be repainted and nothing else.
+
+    Textual writes every part of a line from the start of its widget on, moves the cursor to the widget behind it and to
+    the next line, and resets the style before it sets another.
+    """
+
+    def render_segments(self, console: Console) -> str:
+        """Return what is written to the terminal."""
+        written = []
+        for y, first, stop in self.spans:
+            for end, (start, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
+                left, right = max(first, start), min(stop, end)
+                if strip is not None and left < right:
+                    written += [f"\x1b[{y + 1};{left + 1}H", strip.crop(left - start, right - start).render(console)]
+        return RESET_AND_SET.sub("\x1b[0;", "".join(written)).replace("\x1b[0m", "\x1b[m")
+
+
 def end_threads(app: App[Any]) -> None:
     """End the threads of an app's driver, which Textual leaves going where its end was cut short.
 
@@ -107,7 +130,8 @@ def forgive() -> None:
     """Install the patches.
 
     Invalid bytes are read as U+FFFD (Textual decodes strictly, and one byte of another encoding would end the app);
-    pastes press no keys; a terminal that is gone blocks nothing until SIGHUP ends the app; the screen is left empty.
+    pastes press no keys; a terminal that is gone blocks nothing until SIGHUP ends the app; the screen is left empty;
+    only cells that change are written.
     """
     from textual.drivers import linux_driver
 
@@ -127,3 +151,4 @@ def forgive() -> None:
     linux_driver.XTermParser = PlainPastes  # type: ignore[attr-defined]
     linux_driver.WriterThread = LineWriter  # type: ignore[attr-defined]
     linux_driver.LinuxDriver = Cleared  # type: ignore[misc]
+    _compositor.ChopsUpdate = CellsUpdate  # type: ignore[misc]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.segment import Segment
 from textual import events
@@ -18,6 +18,9 @@ from monosem_tui.draw.palette import Palette, paint
 from monosem_tui.draw.spans import Line, crop
 from monosem_tui.draw.spots import SpottedLine
 from store.files.errors import MonosemError
+
+if TYPE_CHECKING:
+    from monosem_tui.pages.place_terms import Explained
 
 
 def to_strip(spans: Line, palette: Palette, cells: int) -> Strip:
@@ -79,7 +82,7 @@ class OneLine(Widget):
 class LineView(ScrollView, can_focus=True):
     """A scrollable pane of lines below a few that stay; a subclass returns each line.
 
-    It keeps the rows on the screen to compare them: a refresh repaints the lines that have changed.
+    It keeps the rows on the screen to compare them: a refresh repaints the cells that have changed.
     """
 
     ALLOW_SELECT = False
@@ -90,6 +93,8 @@ class LineView(ScrollView, can_focus=True):
     def __init__(self, palette: Palette) -> None:
         super().__init__()
         self._palette = palette
+        self.explaining = False
+        """Whether what the cursor is on is being explained, and so the cursor goes to all that can be."""
         self.rows = 0
         """Number of rows."""
         self._drawn: dict[int, Line] = {}
@@ -145,12 +150,17 @@ class LineView(ScrollView, can_focus=True):
         self.scroll_to(y=max(0, min(first, self.rows - self.room)), animate=False, immediate=True, force=True)
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Repaint the given regions; without any, the lines that differ from what is on the screen."""
+        """Repaint the given regions; without any, the cells that differ from what is on the screen."""
         if repaint and self._drawn and not (regions or layout or recompose):
-            changed = [y for y, drawn in self._drawn.items() if self._line(y) != drawn]
-            if not changed:
+            found = []
+            for y, drawn in self._drawn.items():
+                spans = self._line(y)
+                cells = changed_cells(drawn, spans) if spans != drawn else None
+                if cells is not None:
+                    found.append(Region(cells[0], y, cells[1] - cells[0], 1))
+            if not found:
                 return self
-            regions = tuple(Region(0, y, self.size.width, 1) for y in changed)
+            regions = tuple(found)
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -176,6 +186,12 @@ class LineView(ScrollView, can_focus=True):
             return self.head(y)
         number = y - self.HEAD + self.first
         return self.row(number) if number < self.rows else self.blank()
+
+    def explained(self) -> Explained:
+        """Return the terms of what the cursor is on, and of what else is shown."""
+        from monosem_tui.pages.place_terms import Explained  # the first screen is there sooner
+
+        return Explained()
 
     def complain_once(self, error: MonosemError) -> None:
         """Post `Trouble` once, as one broken file breaks every row."""

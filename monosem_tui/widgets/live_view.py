@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
 
-from textual.geometry import Region
-
-from monosem_tui.draw.cells import changed_cells
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.spans import Line
 from monosem_tui.widgets.line_view import LineView
 
 
 class CellView(LineView):
-    """A pane that is laid out as a whole and repaints the cells that have changed."""
+    """A pane that is laid out as a whole."""
 
     HEAD = 0
 
@@ -44,16 +40,3 @@ class CellView(LineView):
     def resized(self) -> None:
         """Lay out for the new size."""
         self.redraw()
-
-    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Repaint the given regions; without any, the cells that differ from what is on the screen."""
-        if repaint and self._drawn and not (regions or layout or recompose):
-            found = []
-            for y, drawn in self._drawn.items():
-                cells = changed_cells(drawn, self._line(y))
-                if cells is not None:
-                    found.append(Region(cells[0], y, cells[1] - cells[0], 1))
-            if not found:
-                return self
-            regions = tuple(found)
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)

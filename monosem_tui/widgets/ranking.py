@@ -10,7 +10,6 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Line, Role, Span, line, rule_span, ruled
 from monosem_tui.draw.token_text import display_token
-from monosem_tui.model.feature_explanations import said_of
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.pages.ranking_page import RankColumns, matches_line, rank_columns, rank_header, rank_row, together_line
 from monosem_tui.widgets.feature_list import NO_NOTES, FeatureList
@@ -55,6 +54,10 @@ class FeatureRanking(FeatureList):
     def _found(self) -> Found | None:
         return self.answer.report.found if self.answer.report else None
 
+    def key_at(self, cell: int) -> str:  # noqa: ARG002
+        """Return no column: the answer is in the order of one figure."""
+        return ""
+
     def head(self, y: int) -> Line:
         """Return the question, the tokens that match, the set, then the names of the columns."""
         cells, found, inquiry = self.size.width, self._found, self.answer.inquiry
@@ -66,24 +69,19 @@ class FeatureRanking(FeatureList):
             return line(" ", *self._matches(found, inquiry, cells - 2))
         if y == 2:
             return line(" ", *together_line(found, cells - 2))
-        return rank_header(self._cells(), inquiry.by)
+        return rank_header(self.row_columns(), inquiry.by)
 
-    def row(self, number: int) -> Line:
-        """Return the row of a feature."""
-        found = self._found
-        if found is None or not len(self.order):
-            return super().row(number)
-        score = found.results[number]
+    def row_columns(self) -> RankColumns:
+        """Return the columns."""
+        return rank_columns(self.size.width, len(str(self._run.store.d_sae - 1)))
+
+    def lay(self, number: int) -> Line:
+        """Return the row of a feature of the answer."""
+        assert self._found is not None, "an answer that is not there ranks no features"
+        score = self._found.results[number]
         feature = score.choice.feature
-        note = self._run.notes.get(feature, NO_NOTES)
-        return rank_row(
-            score,
-            self._said(feature),
-            self._cells(),
-            bookmark=note.bookmark,
-            cursor=number == self.cursor,
-            focus=self.active,
-        )
+        bookmark = self._run.notes.get(feature, NO_NOTES).bookmark
+        return rank_row(score, self.words(feature), self.row_columns(), bookmark=bookmark)
 
     def _question(self, cells: int) -> Line:
         inquiry, role = self.answer.inquiry, Role.ACCENT if self.active else Role.DIM
@@ -99,11 +97,3 @@ class FeatureRanking(FeatureList):
         report, vocabulary, noun = self.answer.report, self._run.store.vocabulary, self._run.store.plan.noun
         words = [(display_token(vocabulary.token(i)), n) for i, n in report.words] if report else []
         return matches_line(found, words, cells, last=inquiry.last, held_out=inquiry.held_out, noun=noun)
-
-    def _said(self, feature: int) -> Span:
-        """Return the label, else the best explanation, else the top token."""
-        said = said_of(self._run.notes, self._run.explanations, feature)
-        return said or Span(self._token(feature))
-
-    def _cells(self) -> RankColumns:
-        return rank_columns(self.size.width, len(str(self._run.store.d_sae - 1)))

@@ -50,6 +50,8 @@ class FeaturePostings:
 
     def on(self, start_W: NDArray[np.int64], stop_W: NDArray[np.int64]) -> list[NDArray[np.float32]]:
         """Return the activation on each token of windows start … stop-1; 0 where the feature does not fire."""
+        if len(start_W) == 1:  # to sort all entries by token pays off for several windows
+            return [self._within(int(start_W[0]), int(stop_W[0]))]
         length_W = stop_W - start_W
         begin_W = np.cumsum(length_W) - length_W
         act = np.zeros(int(length_W.sum()), np.float32)
@@ -58,6 +60,12 @@ class FeaturePostings:
         entry = inside(first_W, last_W - first_W)
         act[token_N[entry] + np.repeat(begin_W - start_W, last_W - first_W)] = act_N[entry]
         return [act[at : at + n] for at, n in zip(begin_W.tolist(), length_W.tolist(), strict=True)]
+
+    def _within(self, start: int, stop: int) -> NDArray[np.float32]:
+        act_T = np.zeros(stop - start, np.float32)
+        hit_N = np.flatnonzero((self.token_N >= start) & (self.token_N < stop))
+        act_T[self.token_N[hit_N] - start] = self.act_N[hit_N].astype(np.float32) * self.unit
+        return act_T
 
     @cached_property
     def _by_token(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

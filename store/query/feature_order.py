@@ -57,6 +57,11 @@ def column(columns: FeatureColumns, name: str) -> NDArray[Any]:
     return values_F
 
 
+def differing(norm_F: NDArray[np.float32]) -> bool:
+    """Return whether lengths of decoder rows differ by more than rounding: by a hundredth of the longest."""
+    return len(norm_F) > 0 and float(norm_F.max() - norm_F.min()) > 0.01 * float(norm_F.max())
+
+
 def sort_by(values_F: NDArray[Any], columns: FeatureColumns, ids: Ids, *, descending: bool) -> Ids:
     """Return `ids` ordered by any value per feature; ties by id. Features that never fire are last either way."""
     values = values_F[ids].astype(np.float64)

@@ -128,6 +128,14 @@ class FilterSource:
 
         return self._once("outliers", lambda: outlier_shares(self.store))
 
+    def outlier_led(self) -> NDArray[np.bool_]:
+        """Return which features have their maximum on an outlier token: [F]."""
+        from store.query.token_use import outlier_led
+
+        if not len(self.store.layout.outliers):
+            return np.zeros(self.store.d_sae, np.bool_)
+        return self._once("led", lambda: outlier_led(self.store, self.outlier_shares()))
+
     def kinds(self) -> Kinds:
         """Return the kinds of all features; a `BadFilter` where they were not measured."""
         found = self._kept_kinds.present()

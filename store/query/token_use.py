@@ -65,3 +65,19 @@ def _use(store: FeatureStore, entries: Iterable[tuple[NDArray[np.int64], NDArray
 def outlier_shares(store: FeatureStore) -> NDArray[np.float64]:
     """Return the share of outliers among the tokens on which each feature fires; 0 if it never fires: [F]."""
     return store.firing_on(store.layout.outliers) / np.maximum(store.columns.count_F, 1)
+
+
+def outlier_led(store: FeatureStore, share_F: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which features have their maximum on an outlier: [F].
+
+    Their maxima are of another size than all others and say little about them: the norm of an outlier is some ten times
+    that of other tokens, and whatever fires on it fires strongly.
+
+    Args:
+        store: the index.
+        share_F: `outlier_shares`, so that only the features that fire on outliers are looked at.
+    """
+    led_F = np.zeros(store.d_sae, np.bool_)
+    for feature in np.flatnonzero(share_F).tolist():
+        led_F[feature] = store.layout.is_outlier(int(store.postings(feature, 0, 1).token[0]))
+    return led_F

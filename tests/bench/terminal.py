@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from monosem_tui.model.feature_card import read_card
+from monosem_tui.model.snippets import read_preview
 from store.index.reader import FeatureStore
+from store.query.feature_order import ColumnKey, sort_features
 from tests.bench import terminal_lines as lines
 from tests.bench.big_store import build_big
 from tests.bench.page import Table
@@ -46,6 +48,9 @@ class Plan:
 
 FULL = Plan(131_072, 1_000_000, 7, 10.0)
 QUICK = Plan(2048, 20_000, 1, 0.5)
+ROWS = lines.SIZE[1] - 4
+"""Rows of the list on the large terminal: header, title, names of columns and bottom line take the others."""
+ORDERS: tuple[ColumnKey, ...] = ("max", "density", "id")
 ACTIVE = 16
 """Features that fire on a token of the large store."""
 
@@ -59,7 +64,8 @@ def measure(plan: Plan = FULL) -> Table:
         large = build_big(Path(folder) / "large", plan.features, plan.tokens, ACTIVE).run.path
         size = f"{grouped(plan.features)} features, {grouped(plan.tokens)} tokens"
         rows = [help_time(plan), first_paint(run, what, plan), first_paint(large, size, plan)]
-        rows += [lines.memory(large, size), page_reads(run, what), page_reads(large, size), index_size(run, what)]
+        rows += [lines.memory(large, size), page_reads(run, what), page_reads(large, size), row_reads(large, size)]
+        rows += [index_size(run, what)]
         rows += lines.ordering(large, size, plan.times) + lines.waits_for_pages(large, size, 3 * plan.times)
         rows += [*lines.bytes_of_keys(large), lines.idle(large, plan.rest)]
         rows += lines.live(large, 3 * plan.times) + lines.cold(live_run(Path(folder) / "cold").path)
@@ -105,6 +111,22 @@ def page_reads(run: Path, what: str) -> Row:
             found.append(1e3 * (time.perf_counter() - start))
     p50, p95 = np.percentile(found, (50, 95))
     return (f"a feature's page, read, {what}", f"p50 {p50:.1f} ms, p95 {p95:.1f} ms", "budget 16 ms")
+
+
+def row_reads(run: Path, what: str) -> Row:
+    """Examples and histograms of a screen of the list, as many as 200×50 shows, in three orders."""
+    found = []
+    with FeatureStore.open(run) as store:
+        alive = np.flatnonzero(store.columns.count_F)
+        for key in ORDERS:
+            ids = sort_features(store.columns, alive, key, descending=key != "id")
+            for first in range(0, min(len(ids), 20 * ROWS), ROWS):
+                start = time.perf_counter()
+                for feature in ids[first : first + ROWS].tolist():
+                    read_preview(store, feature)
+                found.append(1e3 * (time.perf_counter() - start))
+    p50, p95 = np.percentile(found[1:], (50, 95))
+    return (f"{ROWS} rows of the list, read, {what}", f"p50 {p50:.1f} ms, p95 {p95:.1f} ms", "budget 16 ms")
 
 
 def index_size(run: Path, what: str) -> Row:

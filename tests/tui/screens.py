@@ -36,7 +36,7 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Wait until the page shows all of the feature under the cursor, where there is a page to show it."""
+    """Wait until the page shows all of the feature under the cursor, and the list its examples, where they stand."""
     screen = browse_screen(pilot)
     state = screen.pane.state
 
@@ -45,7 +45,8 @@ async def settle(pilot: Pilot[None]) -> None:
         shown = card.feature if card else None
         whole = card is not None and (card.dead or (figures is not None and figures.drift is not None))
         here = (shown == state.feature and whole) or (shown is None and state.page.rows > 1)
-        return here or not state.page.display
+        listed = not state.listing.display or not state.listing.lacking()
+        return listed and (here or not state.page.display)
 
     await _meanwhile(pilot, settled)
 

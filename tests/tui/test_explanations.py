@@ -77,7 +77,7 @@ async def test_e_finds_a_rule_and_measures_kinds(make_app: MakeApp, own: OpenRun
     app = make_app(own)
     async with app.run_test(size=(170, 40)) as pilot:
         await settle(pilot)
-        await press(pilot, "s", "s", "s", "s", "s")  # there are no shares of variance to sort by yet
+        await press(pilot, "s", "s", "s", "s")  # there are no shares of variance to sort by yet
         assert browse_screen(pilot).order.ordering.sort == "max"
         await press(pilot, "colon", *"sort", "space", *"token", "enter")
         assert "were not measured: E measures them" in screen_text(pilot)

@@ -243,7 +243,7 @@ async def test_notes_that_become_unreadable_are_told_once(make_app: MakeApp, own
         assert "cannot read" not in bottom(pilot)
         screen.pane.notes.look()
         assert "cannot read" not in bottom(pilot)
-        assert "water, boats" in row(pilot, 0)
+        assert "water, boat" in row(pilot, 0)
 
 
 async def test_damaged_lines_are_told_at_the_start(make_app: MakeApp, path: Path) -> None:

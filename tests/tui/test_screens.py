@@ -227,7 +227,7 @@ async def test_sorting_keeps_the_top_at_the_top_and_else_the_feature(make_app: M
     density_F = opened.store.columns.density_F
     async with make_app().run_test(size=(80, 24)) as pilot:
         screen = browse_screen(pilot)
-        await pilot.press(*"ssss")
+        await pilot.press(*"sss")
         await settle(pilot)
         assert screen.order.catalogue.ordering.sort == "density"
         assert (screen.pane.state.listing.cursor, screen.pane.state.listing.feature) == (0, int(density_F.argmax()))
@@ -243,7 +243,7 @@ async def test_sorting_keeps_the_top_at_the_top_and_else_the_feature(make_app: M
         assert screen.pane.state.listing.feature == kept
 
 
-@pytest.mark.parametrize("sorts", [0, 1, 2, 4])
+@pytest.mark.parametrize("sorts", [0, 1, 3])
 async def test_dead_features_are_last_in_either_direction(sorts: int, make_app: MakeApp, sample: Sample) -> None:
     silent = np.flatnonzero(sample.dense_NF.max(0) == 0)
     async with make_app().run_test(size=(80, 24)) as pilot:
@@ -365,7 +365,7 @@ async def test_a_sentence_takes_several_lines_where_it_is_long(make_app: MakeApp
         assert "why" not in screen_text(pilot)
         screen.tell("why " * 400)
         await pilot.pause()
-        assert screen_text(pilot).count("…") == 1
+        assert "".join(screen_text(pilot).splitlines()[-4:]).count("…") == 1
         assert sum("why" in text for text in screen_text(pilot).splitlines()) == 4
         screen.line.open("/", "sea", bool)
         screen.tell("why " * 30)

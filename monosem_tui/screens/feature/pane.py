@@ -22,6 +22,7 @@ from monosem_tui.screens.feature.layout import PaneName, Panes
 from monosem_tui.screens.feature.ngrams import NgramsPanel
 from monosem_tui.screens.feature.notes import NotesControl
 from monosem_tui.screens.feature.page import PageReader
+from monosem_tui.screens.feature.previews import PreviewReader
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.feature.trail import FeatureTrail
 from monosem_tui.screens.part import ScreenPart, Way
@@ -66,6 +67,7 @@ class FeaturePane(ScreenPart, SplitPane):
         self.jumps = FeatureJumps(state, self.trail)
         self.explanations = ExplanationControl(state)
         self.ngrams = NgramsPanel(state)
+        self._previews = PreviewReader(state)
         self.on_page: tuple[ScreenPart, ...] = (self.documents, self.trail)
         """Parts that escape closes before the page."""
         self.parts: tuple[ScreenPart, ...] = (
@@ -189,6 +191,10 @@ class FeaturePane(ScreenPart, SplitPane):
             self.show_document(False)
         self._host.retell()
         self.follow()
+
+    def on_feature_list_previews_wanted(self) -> None:
+        """Read the examples of the rows that have come into sight."""
+        self._previews.read()
 
     def on_cursor_list_opened(self) -> None:
         """Open the row that was clicked twice."""

@@ -75,3 +75,15 @@ def test_a_filter_by_the_share_of_outliers(tmp_path: Path) -> None:
         assert source.outlier_shares().tolist() == [1.0, 0.25, 0.0, 0.0]
         for text, kept in (("outliers<50%", [1, 2, 3]), ("outliers>0", [0, 1]), ("!outliers>0 alive", [2])):
             assert parse_filter(text).keep(source, ids).tolist() == kept
+
+
+def test_features_led_by_an_outlier(tmp_path: Path) -> None:
+    far = RawToken(1, 0, True, {0: 9.0, 1: 9.0, 2: 1.0}, outlier=True)
+    near = RawToken(2, 0, True, {1: 10.0, 2: 1.0, 3: 1.0})
+    run = build_store(tmp_path / "some", Raw(5, [[far, near], [near, far]]), 1, merged=True)
+    with FeatureStore.open(run.path) as store:
+        # Feature 2 fires equally on both: its first place, which examples show, is the outlier.
+        assert FilterSource(store, {}).outlier_led().tolist() == [True, False, True, False, False]
+    run = build_store(tmp_path / "none", random_raw(3), 5, merged=True)
+    with FeatureStore.open(run.path) as store:
+        assert not FilterSource(store, {}).outlier_led().any()

@@ -21,14 +21,12 @@ from monosem_tui.model.feature_stats import read_figures
 from monosem_tui.model.open_run import OpenRun, headline
 from monosem_tui.pages.feature_charts import STRIP_END
 from monosem_tui.pages.feature_page import PageLook, as_text, page, sheet
-from monosem_tui.pages.feature_rows import Row, columns, header, row
 from monosem_tui.pages.passage import frame, passage
 from store.index.segment import IndexPlan
 from store.run.spec import SaeSpec
-from store.settings.feature_kinds import SHARES
 from store.settings.features import ExampleSettings
 from tests.sample_run import Sample
-from tests.tui.draw.test_safe_text import HOSTILE, assert_harmless
+from tests.tui.draw.test_safe_text import assert_harmless
 
 
 @pytest.mark.parametrize("rendering", Rendering)
@@ -171,37 +169,6 @@ def test_three_renderings_of_one_passage() -> None:
     assert (text_of(text), text_of(ruler)) == (" a b c", "  ██▄▄")
     (marks,) = passage(example, 4.0, Rendering.MARKS, where)
     assert text_of(marks) == " a b‹4.0› c"
-
-
-@pytest.mark.parametrize("kinds", [False, True])
-@pytest.mark.parametrize("labels", [False, True])
-@pytest.mark.parametrize("cells", [44, 48, 60, 72, 80, 100, 200])
-@pytest.mark.parametrize("digits", [2, 6])
-def test_rows_fill_their_width_exactly(cells: int, digits: int, labels: bool, kinds: bool) -> None:
-    for sort in ("id", "density", "max", "mean", "norm", *(SHARES if kinds else ())):
-        where = columns(cells, digits, sort, labels=labels, kinds=kinds)
-        assert width_of(header(where, sort, descending=True)) <= cells
-        assert bool(where.kind) == (kinds and "kind" in text_of(header(where, sort, descending=True)))
-        assert not kinds or where.kind or cells < 80
-        names = text_of(header(where, sort, descending=True)).split()
-        assert names[: names.index("fires")].count("↓") == 1
-        assert {"id", "density", *where.values} <= {*names}
-        for token in [*HOSTILE[3:5], "x" * 50]:
-            values = (1234.0,) * len(where.values)
-            entry = Row(10**digits - 1, 0.5, 0.5, values, token, "日本" * 30, True, kind="position")
-            for cursor in (False, True):
-                spans = row(entry, where, cursor=cursor, focus=True)
-                assert width_of(spans) <= cells
-                assert str(10**digits - 1) in text_of(spans)
-
-
-@pytest.mark.parametrize("cells", [66, 72, 80])
-def test_the_column_that_sorts_comes_to_the_others_where_nothing_is_labelled(cells: int) -> None:
-    for sort, shown in [("max", ("max", "mean")), ("norm", ("max", "mean", "norm"))]:
-        where = columns(cells, 5, sort, labels=False)
-        assert where.values == shown
-        assert where.token >= 16
-    assert columns(cells, 5, "mean", labels=True).values == ("mean",)
 
 
 def test_headline_keeps_the_name_longest(opened: OpenRun) -> None:

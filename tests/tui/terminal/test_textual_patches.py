@@ -1,16 +1,22 @@
-"""Pasted text stays text, whatever it holds and however the line cuts it."""
+"""Pasted text stays text, however the line cuts it; no more is written than the cells that are repainted."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
+from textual._compositor import ChopsUpdate
 from textual._xterm_parser import XTermParser
 from textual.events import Key, Paste
 from textual.message import Message
+from textual.strip import Strip
 
-from monosem_tui.terminal.textual_patches import PlainPastes
+from monosem_tui.terminal.textual_patches import CellsUpdate, PlainPastes
 from tests.hostile_run import ALL, PAYLOADS
+from tests.tui.wire_screen import WireScreen
 
 START, END = "\x1b[200~", "\x1b[201~"
 
@@ -48,3 +54,29 @@ def test_escape_alone_does_not_wait_for_more() -> None:
     assert read(parser, "\x1b") == []
     read_on = told(read(parser, "[A"))
     assert read_on == ["up"]
+
+
+WIDE = "ab日本cd"
+
+
+@pytest.mark.parametrize("spans", [[(0, 3, 9)], [(0, 0, 16), (1, 2, 12)], [(1, 8, 16)], [(0, 7, 8), (1, 0, 8)]])
+def test_an_update_writes_its_cells_and_no_others(spans: list[tuple[int, int, int]]) -> None:
+    """Two widgets of eight cells side by side: the screen is as Textual would leave it, for fewer bytes."""
+    bold, dim, plain = Style(bold=True), Style(dim=True), Style()
+    left = Strip([Segment("abc", bold), Segment("def", dim), Segment("gh", plain)], 8)
+    right = Strip([Segment(WIDE, plain)], 8)
+    chops, ends = [{0: left, 8: right}, {0: right, 8: left}], [[8, 16]] * 2
+    console = Console(force_terminal=True, color_system="256")
+    written = {kind: kind(chops, spans, ends).render_segments(console) for kind in (ChopsUpdate, CellsUpdate)}
+    screens = {kind: WireScreen(16, 2) for kind in written}
+    for kind, screen in screens.items():
+        screen.feed(written[kind].replace("\n", "").encode())
+        screen.done()
+    for y, line in enumerate(screens[CellsUpdate].rows):
+        inside = [any(y == row and first <= x < stop for row, first, stop in spans) for x in range(16)]
+        assert [cell for x, cell in enumerate(line) if not inside[x]] == [" "] * inside.count(False)
+        assert [c for x, c in enumerate(line) if inside[x]] == [
+            c for x, c in enumerate(screens[ChopsUpdate].rows[y]) if inside[x]
+        ]
+    assert len(written[CellsUpdate]) < len(written[ChopsUpdate])
+    assert "\x1b[0m\x1b[" not in written[CellsUpdate]
