@@ -10,7 +10,7 @@ DASHBOARD_READY := $(DASHBOARD)/.installed
 WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format bench keys pages screenshot clean
+.PHONY: help demo test test-all check format bench keys glossary pages screenshot clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -55,6 +55,9 @@ bench: $(READY)  ## rerun the figures of docs/benchmarks.md, beside other librar
 
 keys: $(READY)  ## renew docs/keys.md from the table of actions
 	$(BIN)/python -m monosem_tui.pages.keys_page docs/keys.md
+
+glossary: $(READY)  ## renew docs/glossary.md from the table of terms
+	$(BIN)/python -m monosem_tui.pages.glossary_page docs/glossary.md
 
 pages: $(READY)  ## renew README's tree and docs/modules.md from the docstrings
 	$(BIN)/python -m tests.module_pages

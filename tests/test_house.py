@@ -132,10 +132,10 @@ def test_pages_are_those_of_the_docstrings() -> None:
     assert (ROOT / "docs" / "modules.md").read_text(encoding="utf-8") == module_pages.modules(ROOT)
 
 
-def test_the_glossary_is_short_and_sorted() -> None:
+def test_the_glossary_is_sorted_and_not_longer_than_it_need_be() -> None:
     page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     words = re.findall(r"^- \*\*(.+?)\*\*", page, re.MULTILINE)
-    assert 30 <= len(words) <= 60
+    assert 60 <= len(words) <= 150
     assert words == sorted(words, key=str.casefold)
 
 

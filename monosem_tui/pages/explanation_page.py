@@ -11,7 +11,7 @@ from monosem_tui.terms.term import Term
 LABEL = 10
 """Cells of a word such as `computed`."""
 LEAST_ROWS, MOST_ROWS = 6, 16
-LONGEST_NAME = 24
+LONGEST_NAME = 20
 
 
 def panel_rows(height: int) -> int:
@@ -19,7 +19,7 @@ def panel_rows(height: int) -> int:
     return max(LEAST_ROWS, min(height // 2 - 1, MOST_ROWS))
 
 
-def explanation_lines(term: Term | None, others: Sequence[Term], cells: int, rows: int) -> list[Line]:
+def explanation_lines(term: Term | None, others: Sequence[Term], cells: int, rows: int, hint: str = "") -> list[Line]:
     """Return exactly `rows` lines: a rule, the term in full, and as many of the others as there is room for.
 
     Args:
@@ -27,10 +27,11 @@ def explanation_lines(term: Term | None, others: Sequence[Term], cells: int, row
         others: what else the pane shows, in its order.
         cells: width.
         rows: lines.
+        hint: how one goes from one to the next, where one can.
     """
     title = line(Span("─ ", Role.DIM), Span(term.title if term else "what is here", Role.BOLD))
     title = line(*title, Span(f" · {term.phrase}" if term and term.phrase else "", Role.DIM), " ")
-    lines = [ruled(title, cells, line(Span(" ? keys · esc closes ─", Role.DIM)))]
+    lines = [ruled(title, cells, line(Span(f" {hint}? keys · esc closes ─", Role.DIM)))]
     if term is not None:
         lines += _full(term, cells)
     rest = [one for one in others if one is not term]

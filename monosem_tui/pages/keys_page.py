@@ -12,8 +12,9 @@ from monosem_tui.model.command_line import ENTRIES
 _HEAD = """\
 # Keys of `monosem tui`
 
-Made from `monosem_tui/keys/` by `make keys`; do not edit. In the app, `?` shows the keys of what has the focus and
-`ctrl+p` finds a command by its name. A key that can do nothing says why in the bottom line.
+Made from `monosem_tui/keys/` by `make keys`; do not edit. In the app, `?` explains what the cursor is on, a second `?`
+shows the keys of what has the focus, and `ctrl+p` finds a command by its name. A key that can do nothing says why in
+the bottom line.
 
 A number before a motion counts: `5j` goes down five rows, `3n` to the third example, `42G` to row, line or token 42.
 A digit alone shows a screen, a third of a second later, or at once if a key follows that is no motion; `esc` drops a

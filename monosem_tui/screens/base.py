@@ -29,8 +29,9 @@ from monosem_tui.screens.typing_line import TypingLine
 from monosem_tui.widgets.command_panel import CommandPanel
 from monosem_tui.widgets.keys_panel import KeysPanel
 from monosem_tui.widgets.line_input import LineInput
-from monosem_tui.widgets.line_view import OneLine
+from monosem_tui.widgets.line_view import LineView, OneLine
 from monosem_tui.widgets.lines_panel import SentencePanel
+from monosem_tui.widgets.sheet_view import SheetView
 from store.files.errors import MonosemError
 
 T = TypeVar("T")
@@ -214,8 +215,21 @@ class MonosemScreen(Screen[None]):
             asked, begun = self.dispatch.question, self.dispatch.begun.typed
             right = asked.what if asked else f"{begun}…" if begun else self.position()
             self.footer.show_spotted(hints(hinted, right, cells))
-        if self.keys.display:
+        if self.keys.display and self.keys.explaining:
+            self._explain()
+        elif self.keys.display:
             self.keys.show_keys(f"keys {self.focus_place.value}", listed, cells, self.size.height - BESIDE_KEYS)
+
+    def _explain(self) -> None:
+        """Explain in the help panel what the cursor is on, and name what else is there."""
+        from monosem_tui.pages.explanation_page import explanation_lines, panel_rows
+        from monosem_tui.pages.place_terms import Explained, place_terms
+
+        found = self.focused.explained() if isinstance(self.focused, LineView) else Explained()
+        others = (*found.others, *place_terms(self.here, *({self.PLACE} - {self.here})))
+        hint = "n/N each · " if isinstance(self.focused, SheetView) else ""
+        rows = panel_rows(self.size.height)
+        self.keys.stand(explanation_lines(found.term, others, self.size.width, rows, hint))
 
     def retell(self) -> None:
         """Draw the bottom line again, with the sentence that stands in it."""
@@ -307,7 +321,7 @@ class MonosemScreen(Screen[None]):
     def way_back(self) -> Way | None:
         """Return what escape does: close the help, else what was opened last, else show Browse; None does nothing."""
         if self.keys.display:
-            return self.action_help
+            return self._close_help
         for part in self.parts:
             if (way := part.way_back()) is not None:
                 return way
@@ -321,7 +335,7 @@ class MonosemScreen(Screen[None]):
 
     def action_close(self) -> None:
         """Close what stands over something else; quit where nothing does."""
-        help_panel = self.action_help if self.keys.display else None
+        help_panel = self._close_help if self.keys.display else None
         self.dispatch.close([help_panel, *(part.cover() for part in self.parts)])
 
     def action_interrupt(self) -> None:
@@ -329,8 +343,18 @@ class MonosemScreen(Screen[None]):
         self.dispatch.interrupt()
 
     def action_help(self) -> None:
-        """Show or hide the keys."""
-        self.keys.display = not self.keys.display
+        """Explain what the cursor is on; where that is done, list the keys; where they are, close."""
+        self.keys.turn()
+        self._tell_panes()
+
+    def _close_help(self) -> None:
+        self.keys.display = self.keys.explaining = False
+        self._tell_panes()
+
+    def _tell_panes(self) -> None:
+        """Let the cursors of panes go to whatever can be explained, or only to what leads somewhere."""
+        for pane in self.query(LineView):
+            pane.explaining = self.keys.display and self.keys.explaining
         self.tell()
 
     def action_redraw(self) -> None:

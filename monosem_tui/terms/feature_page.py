@@ -67,6 +67,11 @@ DRIFT = Term(
     formula="density in 32 equal ranges of the indexed tokens, drawn from 0; the words give its least and largest",
     typical="its largest is 1.1 to 1.5 × the mean (stories260K), 1.4 to 5 × (Gemma 3 270M)",
 )
+TOP_TOKEN = Term(
+    "top token",
+    "the token that carries most of a feature's activation: a first idea, and no more than that",
+    formula="the largest summed activation among the feature's 1 024 strongest entries",
+)
 TOP = Term(
     "strongest examples",
     "the places with a feature's largest activations, one a context (o: one a document)",
@@ -179,7 +184,7 @@ EXPLANATION = Term(
 )
 
 PAGE = (
-    *(DENSITY, MAX, MEAN, MEDIAN, NORM, KIND, EXPLANATION, HISTOGRAM, DRIFT, TOP, INTERVAL, RANDOM, EXAMPLE),
+    *(DENSITY, MAX, MEAN, MEDIAN, NORM, KIND, EXPLANATION, HISTOGRAM, DRIFT, TOP, TOP_TOKEN, INTERVAL, RANDOM, EXAMPLE),
     *(PROMOTES, SUPPRESSES, TWIN, SIMILAR, FIRES_WITH, ROLES, LOGIT_HISTOGRAM, LOGIT, NEURONS, ACTIVATION),
 )
 """All of them."""

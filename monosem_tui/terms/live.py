@@ -54,5 +54,7 @@ SWEEP = Term(
 )
 RECIPE = Term("recipe", "everything that determines a clamped text: prompt, clamps, sampling, seed")
 
-LIVE = (*(CLAMP, TRAY, BASE, CLAMPED, PERPLEXITY, CLAMP_KL, STRIP, SAMPLING, FIRINGS, LOSS_CHANGE, SWEEP, RECIPE),)
+WRITING = (CLAMP, TRAY, BASE, CLAMPED, PERPLEXITY, CLAMP_KL, STRIP, SAMPLING, SWEEP)
+"""The terms of a text that is written."""
+LIVE = (*WRITING, FIRINGS, LOSS_CHANGE, RECIPE)
 """All of them."""

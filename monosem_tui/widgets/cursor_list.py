@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual import events
 from textual.message import Message
 
 from monosem_tui.widgets.line_view import LineView
+
+if TYPE_CHECKING:
+    from monosem_tui.pages.place_terms import Explained
 
 
 class CursorList(LineView):
@@ -76,6 +81,12 @@ class CursorList(LineView):
     def action_stand(self, share: float) -> None:
         """Scroll so that the cursor stands at a share of the height: 0 is the top, 1 the bottom."""
         self.jump(self.row_of_cursor - round((self.room - 1) * share))
+
+    def explained(self) -> Explained:
+        """Return the terms of its columns, that of the one it is sorted by in front."""
+        from monosem_tui.pages.place_terms import column_terms  # the first screen is there sooner
+
+        return column_terms(self.head(self.HEAD - 1))
 
     def on_click(self, event: events.Click) -> None:
         """Go to the clicked entry; a second click opens it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.message import Message
@@ -13,6 +14,9 @@ from monosem_tui.model.run_health import Chapter, Densities, Group, Training
 from monosem_tui.pages.health_page import chapter_lines, density_lines, group_line, quality, training_lines
 from monosem_tui.widgets.scroll_view import LEAST, ScrolledView
 from store.run.counted_noun import TOKEN, CountedNoun
+
+if TYPE_CHECKING:
+    from monosem_tui.pages.place_terms import Explained
 
 
 class HealthView(ScrolledView):
@@ -88,6 +92,14 @@ class HealthView(ScrolledView):
             self.post_message(self.Moved())
             if event.chain == 2:
                 self.post_message(self.Chosen())
+
+    def explained(self) -> Explained:
+        """Return the term of the group under the cursor, and those of quality."""
+        from monosem_tui.pages.place_terms import Explained, group_term
+        from monosem_tui.terms.quality import QUALITY
+
+        group = self.group
+        return Explained(group_term(group.title, group.note) if group is not None else None, QUALITY)
 
     def head(self, _y: int) -> Line:
         """Return a rule with the run's name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.segment import Segment
 from textual import events
@@ -18,6 +18,9 @@ from monosem_tui.draw.palette import Palette, paint
 from monosem_tui.draw.spans import Line, crop
 from monosem_tui.draw.spots import SpottedLine
 from store.files.errors import MonosemError
+
+if TYPE_CHECKING:
+    from monosem_tui.pages.place_terms import Explained
 
 
 def to_strip(spans: Line, palette: Palette, cells: int) -> Strip:
@@ -90,6 +93,8 @@ class LineView(ScrollView, can_focus=True):
     def __init__(self, palette: Palette) -> None:
         super().__init__()
         self._palette = palette
+        self.explaining = False
+        """Whether what the cursor is on is being explained, and so the cursor goes to all that can be."""
         self.rows = 0
         """Number of rows."""
         self._drawn: dict[int, Line] = {}
@@ -181,6 +186,12 @@ class LineView(ScrollView, can_focus=True):
             return self.head(y)
         number = y - self.HEAD + self.first
         return self.row(number) if number < self.rows else self.blank()
+
+    def explained(self) -> Explained:
+        """Return the terms of what the cursor is on, and of what else is shown."""
+        from monosem_tui.pages.place_terms import Explained  # the first screen is there sooner
+
+        return Explained()
 
     def complain_once(self, error: MonosemError) -> None:
         """Post `Trouble` once, as one broken file breaks every row."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual import events
 from textual.message import Message
 
@@ -12,6 +14,9 @@ from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, width_of
 from monosem_tui.widgets.scroll_view import ScrolledView
 from store.files.errors import MonosemError
 
+if TYPE_CHECKING:
+    from monosem_tui.pages.place_terms import Explained
+
 
 class SheetView(ScrolledView):
     """Lines with stops; a subclass lays them out by `take_sheet`."""
@@ -21,8 +26,6 @@ class SheetView(ScrolledView):
 
     def __init__(self, palette: Palette) -> None:
         super().__init__(palette)
-        self.explaining = False
-        """Whether the cursor goes to headings, numbers and plots too, which can be explained but lead nowhere."""
         self._chosen: Key | None = None
         self._sheet = Sheet([], [])
         self._note: list[str] = []
@@ -60,9 +63,17 @@ class SheetView(ScrolledView):
         """The stop under the cursor."""
         return next((stop for stop in self._sheet.stops if stop.key == self._chosen), None)
 
+    def explained(self) -> Explained:
+        """Return the term of the stop under the cursor, and those of what is on the screen."""
+        from monosem_tui.pages.place_terms import Explained  # the first screen is there sooner
+
+        end, stop = self.first + self.room, self.stop
+        seen = [other.term for other in self._sheet.stops if self.first <= other.row < end and other.term]
+        return Explained(stop.term if stop is not None else None, tuple(dict.fromkeys(seen)))
+
     @property
     def _stops(self) -> list[Stop]:
-        """The stops that the cursor goes to."""
+        """The stops that the cursor goes to: while it explains, headings, numbers and plots too."""
         stops = self._sheet.stops
         return stops if self.explaining else [stop for stop in stops if stop.key.leads]
 

@@ -220,7 +220,7 @@ async def test_escape_ends_a_pattern_that_never_would(make_app: MakeApp) -> None
         screen.search.ask(ENDLESS)
         asking = screen.search._asking
         assert asking is not None
-        await pilot.press("question_mark", "question_mark")  # the keys go on
+        await pilot.press(*["question_mark"] * 3)  # the keys go on
         assert screen.search._asking is asking
         await pilot.press("escape")
         wait_for_end(asking.pid)

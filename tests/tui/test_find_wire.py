@@ -55,8 +55,8 @@ def test_a_search_that_never_ends_writes_nothing_and_keys_go_on(app: PtyApp) -> 
     app.rest(children=False)
     assert app.read(2.0) == b""
     app.send(b"?")
-    app.read_until(b"these keys")
-    app.send(b"?")
+    app.read_until(b"esc closes")
+    app.send(b"??")
     app.rest(children=False)
     app.send(b"\x1b")
     app.read_until(b"search stopped")

@@ -19,7 +19,9 @@ SCENES: dict[str, tuple[str, ...]] = {
     "filter": ("slash", "s", "e", "a"),
     "nothing": ("slash", "q", "q", "enter"),
     "help": ("question_mark",),
-    "help-page": ("enter", "question_mark"),
+    "keys": ("question_mark", "question_mark"),
+    "help-page": ("enter", "question_mark", "n", "n"),
+    "keys-page": ("enter", "question_mark", "question_mark"),
     "dead": ("colon", "4", "7", "enter", "enter"),
     "goto": ("colon", "4"),
 }

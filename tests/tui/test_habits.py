@@ -54,7 +54,7 @@ async def test_a_number_before_a_motion_counts(make_app: MakeApp) -> None:
         assert (state.listing.cursor, state.page.first) == (9, 8)
         await press(pilot, "g", "3", "n")
         assert state.page.stop is not None
-        assert state.page._sheet.stops.index(state.page.stop) == 2
+        assert state.page._stops.index(state.page.stop) == 2
 
 
 async def test_escape_drops_a_number(make_app: MakeApp) -> None:
@@ -76,7 +76,7 @@ async def test_a_digit_before_another_key_shows_its_screen_at_once(make_app: Mak
         await settle(pilot)
         await pilot.press("4", "question_mark")
         assert view(pilot) == "health"
-        assert "keys in Health" in screen_text(pilot)
+        assert "? keys · esc closes" in screen_text(pilot)
 
 
 async def test_a_digit_where_nothing_moves_waits_for_nothing(make_app: MakeApp) -> None:

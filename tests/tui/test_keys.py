@@ -15,6 +15,7 @@ from textual.widget import Widget
 
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.keys.actions import VIEWS, Where
+from monosem_tui.keys.purposes import Purpose
 from monosem_tui.keys.table import ACTIONS
 from monosem_tui.model.example_choice import ExampleChoice
 from monosem_tui.model.open_run import OpenRun
@@ -78,6 +79,8 @@ def chosen(screen: BrowseScreen) -> str:
     stop, card = screen.pane.state.page.stop, screen.pane.state.page.card
     if stop is None or card is None:
         return ""
+    if not stop.key.leads:
+        return stop.key.section
     places = {s.title: [e.place for e in s.examples] for s in card.sections} | {
         "SIMILAR": [n.feature for n in card.near]
     }
@@ -285,6 +288,24 @@ async def test_escape_never_quits_and_unwinds_in_order(make_app: MakeApp) -> Non
         (False, "list", None, "sea"),
         *[(False, "list", None, "")] * 4,
     ]
+
+
+async def test_help_explains_then_lists_keys_then_closes(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, *named("⏎n"))
+        await press(pilot, *named("?"))
+        assert "a passage around one token" in screen_text(pilot)
+        await press(pilot, "g", "{", "{", "{", "{", "{", "{", "{")
+        assert "share of the counted tokens on which a feature is active" in screen_text(pilot)
+        await press(pilot, *named("⏎"))
+        assert (state(pilot).front, state(pilot).document) == ("page", False)
+        await press(pilot, *named("?"))
+        assert "keys on the page" in screen_text(pilot)
+        assert all(purpose.value in screen_text(pilot) for purpose in Purpose)
+        await press(pilot, *named("?"))
+        assert not state(pilot).help
+        await press(pilot, *named("?q"))
+        assert not state(pilot).help
 
 
 async def test_zoom_gives_either_pane_the_whole_width(make_app: MakeApp) -> None:

@@ -184,7 +184,7 @@ async def test_any_other_key_writes_nothing_and_does_nothing(make_app: MakeApp) 
             await press(pilot, "e", key)
             assert "/ filter" in screen_text(pilot)
         await press(pilot, "e", "question_mark", "question_mark")
-        assert "keys in the list" in screen_text(pilot)
+        assert "? keys · esc closes" in screen_text(pilot)
     assert not list(Path.cwd().glob("sample-0*"))
 
 
