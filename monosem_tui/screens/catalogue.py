@@ -124,11 +124,11 @@ class Catalogue:
         return " · ".join(parts)
 
     def sorted_as(self) -> str:
-        """Return `density ↓`, or `max ↓, outliers last` where some features have their maximum on an outlier token."""
+        """Return `density ↓`, or `max ↓ outliers last` where some features have their maximum on an outlier token."""
         ordering = self.ordering
         if ordering.ranked:
             return "as ranked"
-        last = ", outliers last" if ordering.sort == "max" and self.outlier_led_F[self.ids].any() else ""
+        last = " outliers last" if ordering.sort == "max" and self.outlier_led_F[self.ids].any() else ""
         return f"{ordering.sort} {ARROWS[ordering.descending]}{last}"
 
     def nothing(self) -> list[str]:

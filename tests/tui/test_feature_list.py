@@ -123,7 +123,7 @@ def outlying(tmp_path: Path) -> Iterator[OpenRun]:
 def test_by_the_maximum_features_led_by_outliers_come_last(outlying: OpenRun) -> None:
     catalogue = Catalogue(outlying)
     assert catalogue.ids.tolist() == [3, 2, 0, 1]
-    assert catalogue.sorted_as() == "max ↓, outliers last"
+    assert catalogue.sorted_as() == "max ↓ outliers last"
     catalogue.order(Ordering(descending=False, dead=True))
     assert catalogue.ids.tolist() == [2, 3, 1, 0, 4]
     catalogue.order(Ordering(sort="mean"))
@@ -135,5 +135,5 @@ async def test_their_maxima_are_marked(outlying: OpenRun, make_app: MakeApp) -> 
     async with make_app(outlying).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         text = screen_text(pilot)
-        assert "max ↓, outliers last" in text
+        assert "max ↓ outliers last" in text
         assert [line[1:].split()[2] for line in text.splitlines()[3:7]] == ["6.0", "5.0", "900!", "700!"]
