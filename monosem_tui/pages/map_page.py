@@ -51,7 +51,7 @@ class MapFrame:
 
 @dataclass(frozen=True)
 class MapMarks:
-    """What stands on the dots."""
+    """Marks on the dots."""
 
     cursor: Place
     nearest: int | None = None

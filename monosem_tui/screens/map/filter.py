@@ -1,4 +1,4 @@
-"""What is lit: features that pass a filter, typed or drawn as a box; and the way with them to Browse."""
+"""The filter that lights features up, typed or drawn as a box; and the way with it to Browse."""
 
 from __future__ import annotations
 
