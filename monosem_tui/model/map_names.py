@@ -47,7 +47,13 @@ def shown_level(found: FeatureMap) -> int:
 
 def cluster_title(words: Sequence[str], most: int = WORDS) -> str:
     """Return the name of a cluster: `Russian · и · в`; empty where nothing tells it from others."""
-    return " · ".join(shown for word in words[:most] if (shown := cut(printable(word), LONGEST).strip()))
+    return " · ".join(shown for word in words[:most] if (shown := _shown(word)))
+
+
+def _shown(word: str) -> str:
+    """Return a word that is safe to print; signs in quotes, as they could be taken for what stands between words."""
+    shown = cut(printable(word), LONGEST).strip()
+    return shown if not shown or any(letter.isalnum() for letter in shown) else f"“{shown}”"
 
 
 def cluster_words(found: FeatureMap, level: int, cluster: int) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from monosem_tui.draw.spans import Line, Role, text_of
 from monosem_tui.keys.actions import Where
 from monosem_tui.terms import comparison, detection, feature_page, live, quality
+from monosem_tui.terms import map as plane
 from monosem_tui.terms.table import TERMS
 from monosem_tui.terms.term import Term
 
@@ -67,6 +68,7 @@ OF_PLACES = {
     Where.WRITING: live.WRITING,
     Where.INSPECT: (live.FIRINGS, feature_page.ACTIVATION, live.LOSS_CHANGE, _NAMED["counted token"]),
     Where.RECIPES: (live.RECIPE, live.CLAMP, live.SAMPLING),
+    Where.MAP: (feature_page.DENSITY, feature_page.MAX, plane.PLANE, plane.CLUSTER, plane.TRUSTWORTHINESS),
     Where.RUNS: (quality.SPEED, quality.LOSS, quality.DEAD),
 }
 """Terms that a place shows beside what its pane explains itself."""

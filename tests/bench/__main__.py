@@ -1,7 +1,7 @@
 """`make bench`: measure what docs/benchmarks.md states, and write it there, each part between marks of its own.
 
     python -m tests.bench [--quick] [terminal] [store] [dashboard] [steps] [end-to-end] [loss] [logits] [clamping]
-                          [steering] [find] [compare] [absorption] [gemma]
+                          [steering] [find] [compare] [map] [absorption] [gemma]
 
 Measures the parts that are named, or all. With --quick everything is tried at a small size and the page stays as it is.
 """
@@ -24,6 +24,7 @@ from tests.bench import (
     end_to_end,
     logits,
     loss,
+    maps,
     real_model,
     steering,
     steps,
@@ -46,6 +47,7 @@ PARTS: dict[str, tuple[Callable[[], Table], Callable[[], Table]]] = {
     "steering": (steering.measure, lambda: steering.measure(steering.QUICK)),
     "gemma": (real_model.measure, lambda: real_model.measure(real_model.QUICK)),
     "compare": (comparison.measure, lambda: comparison.measure(comparison.QUICK)),
+    "map": (maps.measure, lambda: maps.measure(maps.QUICK)),
     "absorption": (absorption.measure, lambda: absorption.measure(absorption.QUICK)),
     "find": (concepts.measure, lambda: concepts.measure(concepts.QUICK)),
 }
