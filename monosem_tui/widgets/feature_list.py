@@ -18,7 +18,6 @@ from monosem_tui.model.snippets import Preview
 from monosem_tui.pages.example_text import FeatureText
 from monosem_tui.pages.feature_rows import Columns, Row, columns, head_at, header, listed, row
 from monosem_tui.widgets.cursor_list import CursorList
-from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.feature_order import column, differing
 from store.settings.feature_kinds import SHARES
@@ -49,7 +48,9 @@ class FeatureList(CursorList):
 
     def __init__(self, run: OpenRun, palette: Palette) -> None:
         super().__init__(palette)
-        self._previews: dict[int, tuple[FeatureStore, Preview]] = {}
+        self._previews: dict[int, Preview] = {}
+        self._fresh = set[int]()
+        """Features of which the preview is of this state of the run; those of the state before stay until then."""
         self._rows_laid: dict[int, Line] = {}
         self._rows_for: Hashable = None
         self._asked = False
@@ -67,6 +68,7 @@ class FeatureList(CursorList):
         self._outlier_led_F = np.zeros(run.store.d_sae, np.bool_)
         self._named = self._has_names()
         self._rows_laid.clear()
+        self._fresh.clear()
 
     @property
     def entries(self) -> int:
@@ -132,20 +134,19 @@ class FeatureList(CursorList):
         self._asked = False
         more = round(screens * self.room)
         near = self.order[max(0, self.first - more) : self.first + self.room + more].tolist()
-        return [feature for feature in near if not self._is_known(feature)]
+        return [feature for feature in near if feature not in self._fresh]
 
-    def _is_known(self, feature: int) -> bool:
-        known = self._previews.get(feature)
-        return known is not None and known[0] is self._run.store
-
-    def take_previews(self, store: FeatureStore, found: Mapping[int, Preview]) -> None:
-        """Show previews read from a state of the run; those of the state before stay until theirs arrive."""
+    def take_previews(self, found: Mapping[int, Preview]) -> None:
+        """Show previews of this state of the run."""
         for feature, preview in found.items():
             self._previews.pop(feature, None)
-            self._previews[feature] = store, preview
+            self._previews[feature] = preview
             self._rows_laid.pop(feature, None)
+        self._fresh.update(found)
         while len(self._previews) > KEPT:
-            del self._previews[next(iter(self._previews))]
+            oldest = next(iter(self._previews))
+            del self._previews[oldest]
+            self._fresh.discard(oldest)
         self.refresh()
 
     def _want_previews(self) -> None:
@@ -154,10 +155,9 @@ class FeatureList(CursorList):
             self.post_message(self.PreviewsWanted())
 
     def _preview(self, feature: int) -> Preview | None:
-        if not self._is_known(feature):
+        if feature not in self._fresh:
             self._want_previews()
-        known = self._previews.get(feature)
-        return known[1] if known else None
+        return self._previews.get(feature)
 
     # Moving
 
@@ -223,7 +223,7 @@ class FeatureList(CursorList):
         where, feature = self.row_columns(), int(self.order[number])
         if where != self._rows_for or len(self._rows_laid) >= KEPT:
             self._rows_laid, self._rows_for = {}, where
-        known = self._rows_laid.get(feature) if self._is_known(feature) else None
+        known = self._rows_laid.get(feature) if feature in self._fresh else None
         if known is None:
             known = self._rows_laid[feature] = self.lay(number)
         return known

@@ -57,6 +57,19 @@ async def test_rows_out_of_sight_are_read_before_they_come(make_app: MakeApp) ->
         assert not listing(pilot).lacking()
 
 
+async def test_examples_of_the_state_before_stay_until_others_are_read(make_app: MakeApp, opened: OpenRun) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        before = screen_text(pilot)
+        listing(pilot).take_run(opened)
+        assert len(listing(pilot).lacking()) == 20
+        listing(pilot).refresh()
+        await pilot.pause()
+        assert screen_text(pilot) == before
+        await settle(pilot)
+        assert not listing(pilot).lacking()
+
+
 async def test_a_feature_that_cannot_be_read_costs_no_other_row(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

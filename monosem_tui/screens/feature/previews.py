@@ -37,7 +37,7 @@ class PreviewReader:
         self._busy = False
         previews, error = found
         if store is self._state.run.store:
-            self._state.listing.take_previews(store, previews)
+            self._state.listing.take_previews(previews)
             if error is not None:
                 self._state.listing.complain_once(error)
         self.read()
