@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from monosem_tui.cli.main import run
-from monosem_tui.draw.svg_plots import HEAD, HEIGHT, WIDTH, Axis, columns, sheet
+from monosem_tui.draw.svg_plots import HEAD, HEIGHT, WIDTH, Axis, PointGroup, columns, points, sheet
 from monosem_tui.export.page_files import as_file
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
@@ -72,6 +72,29 @@ def test_librsvg_draws_columns_where_they_belong(tmp_path: Path) -> None:
         assert not (empty == BLUE).all(axis=2).any()
 
 
+NAMES = [("alpha · beta", 5.0, 5.0), ("gamma", 5.2, 5.0), ("delta", 9.9, 9.9), ("<epsilon>", 0.0, 0.1)]
+
+
+def map_picture(*, axes: bool) -> str:
+    """Three points, blue but for the last, and names of which some are near each other."""
+    groups = [PointGroup("blue ones", "#0072b2", [(1.0, 1.0), (9.0, 9.5)]), PointGroup("", "#d55e00", [(2.0, 8.0)])]
+    return points("Points", Axis("x", 0.0, 10.0), Axis("y", 0.0, 10.0), groups, axes=axes, names=NAMES, radius=4)
+
+
+@pytest.mark.parametrize("axes", [False, True])
+def test_librsvg_draws_points_where_they_belong(axes: bool, tmp_path: Path) -> None:
+    if shutil.which("rsvg-convert") is None:
+        pytest.skip("librsvg's rsvg-convert is not installed (Debian: apt install librsvg2-bin)")
+    (tmp_path / "map.svg").write_text(map_picture(axes=axes))
+    subprocess.run(["rsvg-convert", "map.svg", "-o", "map.png"], cwd=tmp_path, check=True)
+    picture_YXC = pixels(tmp_path / "map.png").astype(int)
+    left, right, top, low = (60, 620, 34, 514) if axes else (20, 620, 34, 548)
+    for x, y, ink in ((1, 1, BLUE), (9, 9.5, BLUE), (2, 8, (0xD5, 0x5E, 0x00))):
+        at = picture_YXC[round(low + (top - low) * y / 10), round(left + (right - left) * x / 10), :3]
+        assert np.abs(at - (0.75 * np.array(ink) + 0.25 * 255)).max() <= 3, (x, y)
+    assert (picture_YXC[300, left + 60, :3] == 255).all() or axes
+
+
 def boxes(selector: str) -> str:
     """The expression for left, top, right and bottom of each element that is selected."""
     sides = "(({left, top, right, bottom}) => [left, top, right, bottom])"
@@ -79,13 +102,15 @@ def boxes(selector: str) -> str:
 
 
 @pytest.mark.slow
-def test_chromium_shows_every_word_inside_the_picture_and_none_over_another(tmp_path: Path) -> None:
-    (tmp_path / "sheet.html").write_text(f"<!doctype html><body>{sheet('Two', [COLUMNS, COLUMNS])}</body>")
+@pytest.mark.parametrize("plot", ["sheet", "map", "map without axes"])
+def test_chromium_shows_every_word_inside_the_picture_and_none_over_another(plot: str, tmp_path: Path) -> None:
+    made = sheet("Two", [COLUMNS, COLUMNS]) if plot == "sheet" else map_picture(axes=plot == "map")
+    (tmp_path / "sheet.html").write_text(f"<!doctype html><body>{made}</body>")
     with Chromium(tmp_path / "profile") as browser:
         browser.open(tmp_path / "sheet.html")
         (inside,) = browser.value(boxes("body > svg"))
         found = browser.value(boxes("text"))
-    assert len(found) > 20
+    assert len(found) > (4 if plot == "map without axes" else 15)
     for box in found:
         assert inside[0] <= box[0] < box[2] <= inside[2]
         assert inside[1] <= box[1] < box[3] <= inside[3]
