@@ -77,7 +77,7 @@ NAMES = [("alpha · beta", 5.0, 5.0), ("gamma", 5.2, 5.0), ("delta", 9.9, 9.9), 
 
 def map_picture(*, axes: bool) -> str:
     """Three points, blue but for the last, and names of which some are near each other."""
-    groups = [PointGroup("blue ones", "#0072b2", [(1.0, 1.0), (9.0, 9.5)]), PointGroup("", "#d55e00", [(2.0, 8.0)])]
+    groups = [PointGroup("blue ones", "#0072b2", [(1.0, 1.0), (9.0, 9.5)]), PointGroup("", "#d55e00", [(2.0, 7.0)])]
     return points("Points", Axis("x", 0.0, 10.0), Axis("y", 0.0, 10.0), groups, axes=axes, names=NAMES, radius=4)
 
 
@@ -89,7 +89,7 @@ def test_librsvg_draws_points_where_they_belong(axes: bool, tmp_path: Path) -> N
     subprocess.run(["rsvg-convert", "map.svg", "-o", "map.png"], cwd=tmp_path, check=True)
     picture_YXC = pixels(tmp_path / "map.png").astype(int)
     left, right, top, low = (60, 620, 34, 514) if axes else (20, 620, 34, 548)
-    for x, y, ink in ((1, 1, BLUE), (9, 9.5, BLUE), (2, 8, (0xD5, 0x5E, 0x00))):
+    for x, y, ink in ((1, 1, BLUE), (9, 9.5, BLUE), (2, 7, (0xD5, 0x5E, 0x00))):
         at = picture_YXC[round(low + (top - low) * y / 10), round(left + (right - left) * x / 10), :3]
         assert np.abs(at - (0.75 * np.array(ink) + 0.25 * 255)).max() <= 3, (x, y)
     assert (picture_YXC[300, left + 60, :3] == 255).all() or axes
