@@ -22,6 +22,9 @@ BLANK, CONTINUED = ord(" "), 0
 GAP = 8
 """Equal cells between two changes up to which they are sent too: another move of the cursor costs as much."""
 
+MOVE, STYLE = 8, 15
+"""Bytes of a move of the cursor, and of a run of cells in a style."""
+
 
 class Change(NamedTuple):
     """A half-open range of cells of one row."""
@@ -111,16 +114,25 @@ class CellGrid:
             self.code_YX[y, x + 1] = BLANK
 
 
-def cost(code_YX: NDArray[np.uint32], role_YX: NDArray[np.uint8], styled: int = 15) -> int:
-    """Return about how many bytes the cells that are not empty take on the wire.
+def ends(grid: CellGrid) -> NDArray[np.int64]:
+    """Return for each row the end (exclusive) of what is drawn in it: [Y]; 0 where nothing is."""
+    drawn_YX = (grid.code_YX != BLANK) | (grid.role_YX != NUMBER[Role.PLAIN])
+    cells = grid.shape[1]
+    return np.where(drawn_YX.any(axis=1), cells - drawn_YX[:, ::-1].argmax(axis=1), 0)
+
+
+def cost(grid: CellGrid, before_Y: NDArray[np.int64] | None = None) -> int:
+    """Return about how many bytes a grid takes on the wire, if every row has changed: Textual sends a row from its
+    widget's left edge to the last cell that differs.
 
     Args:
-        code_YX: code points.
-        role_YX: numbers of roles.
-        styled: bytes of a run of cells in a style.
+        grid: the picture.
+        before_Y: ends of what was drawn before in each row, and has to be cleared.
     """
-    drawn_YX = (code_YX != BLANK) | (role_YX != NUMBER[Role.PLAIN])
-    letters = np.where(code_YX < 0x80, 1, np.where(code_YX < 0x800, 2, 3))
-    starts_YX = drawn_YX & (role_YX != NUMBER[Role.PLAIN])
-    starts_YX[:, 1:] &= (role_YX[:, 1:] != role_YX[:, :-1]) | ~drawn_YX[:, :-1]
-    return int((letters * drawn_YX).sum() + styled * starts_YX.sum())
+    end_Y = ends(grid) if before_Y is None else np.maximum(ends(grid), before_Y)
+    letters = np.where(grid.code_YX < 0x80, 0, np.where(grid.code_YX < 0x800, 1, 2))
+    styled_YX = grid.role_YX != NUMBER[Role.PLAIN]
+    starts_YX = styled_YX.copy()
+    starts_YX[:, 1:] &= grid.role_YX[:, 1:] != grid.role_YX[:, :-1]
+    rows = end_Y[end_Y > 0]
+    return int(rows.sum() + MOVE * len(rows) + letters.sum() + STYLE * starts_YX.sum())

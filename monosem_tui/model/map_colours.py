@@ -101,7 +101,9 @@ def by_tag(notes: Mapping[int, FeatureNotes], d_sae: int) -> Colouring:
 
 def by_cluster(found: FeatureMap, level: int) -> Colouring:
     """Return clusters of a level in few colours, so that clusters near each other differ."""
-    hue_C = _hues(found.middles[level], found.sizes[level])
+    cluster_N, size_C = found.cluster_LN[level], found.sizes[level]
+    sums = [np.bincount(cluster_N, found.place_N2[:, axis], len(size_C)) for axis in (0, 1)]
+    hue_C = _hues(np.stack(sums, axis=1) / size_C[:, None], size_C)
     group_F = np.full(found.summary.features, NONE, np.int8)
     group_F[found.feature_N] = hue_C[found.cluster_LN[level]]
     return Colouring("cluster", "clusters, near ones apart", group_F, ())

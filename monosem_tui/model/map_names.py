@@ -1,6 +1,6 @@
 """Names of a map's clusters: which of them stand on a picture, and where.
 
-Shapes: N features of the map, C clusters of a level.
+Shapes: N features of the map, S of those in sight, C clusters of a level.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ WORDS, LONGEST = 3, 16
 LEAST_MEMBERS, LEAST_SHARE = 6, 0.01
 """Members of a cluster in sight, and their share of all features in sight, from which on it is named."""
 
+SAMPLED = 10_000
+"""Features in sight from which on places of names are looked for among every second, third ... of them."""
 RADIUS, SHIFTS, LEAST_TOGETHER = 0.12, 4, 0.4
 """Share of the picture's width and height within which members lie together, steps of the search for where, and share
 of the members in sight that must."""
@@ -69,15 +71,15 @@ def clusters_in_sight(found: FeatureMap, box: Box) -> list[NamedCluster]:
     """
     x_N, y_N = found.place_N2[:, 0], found.place_N2[:, 1]
     inside = np.flatnonzero((x_N >= box.left) & (x_N <= box.right) & (y_N >= box.bottom) & (y_N <= box.top))
-    place_I2 = found.place_N2[inside].astype(np.float64)
+    sampled = inside[:: 1 + len(inside) // SAMPLED]
+    place_S2 = found.place_N2[sampled]
     size = np.array([box.right - box.left, box.top - box.bottom])
     least = max(LEAST_MEMBERS, LEAST_SHARE * len(inside))
     seen: list[NamedCluster] = []
     taken: set[str] = set()
     for level, cluster_N in enumerate(found.cluster_LN):
-        cluster_I = cluster_N[inside]
-        size_C = np.bincount(cluster_I, minlength=len(found.names[level]))
-        middle_C2, share_C = _middles(cluster_I, place_I2, len(size_C), size * RADIUS)
+        size_C = np.bincount(cluster_N[inside], minlength=len(found.names[level]))
+        middle_C2, share_C = _middles(cluster_N[sampled], place_S2, len(size_C), size * RADIUS)
         wanted = np.flatnonzero((size_C >= least) & (share_C >= LEAST_TOGETHER))
         for cluster in wanted[np.argsort(-size_C[wanted], kind="stable")].tolist():
             name = cluster_title(found.names[level][cluster])
@@ -89,18 +91,19 @@ def clusters_in_sight(found: FeatureMap, box: Box) -> list[NamedCluster]:
 
 
 def _middles(
-    cluster_I: NDArray[np.int32], place_I2: NDArray[np.float64], n_clusters: int, radius: NDArray[np.float64]
+    cluster_S: NDArray[np.int32], place_S2: NDArray[np.float32], n_clusters: int, radius: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return where most of each cluster's members lie together [C, 2], and the share of them that does [C].
 
     The mean of all, then of those within `radius` of it, and so on.
     """
-    near_I = np.ones(len(cluster_I), bool)
+    near_S = np.ones(len(cluster_S), bool)
+    size_C = np.maximum(np.bincount(cluster_S, minlength=n_clusters), 1)
     for _ in range(SHIFTS):
-        kept = cluster_I[near_I]
+        kept = cluster_S[near_S]
         count_C = np.maximum(np.bincount(kept, minlength=n_clusters), 1)
-        sums = [np.bincount(kept, place_I2[near_I, axis], n_clusters) for axis in (0, 1)]
-        middle_C2 = np.stack(sums, axis=1) / count_C[:, None]
-        near_I = np.all(np.abs(place_I2 - middle_C2[cluster_I]) <= radius, axis=1)
-    near_C = np.bincount(cluster_I[near_I], minlength=n_clusters)
-    return middle_C2, near_C / np.maximum(np.bincount(cluster_I, minlength=n_clusters), 1)
+        middle_2C = [np.bincount(kept, place_S2[near_S, axis], n_clusters) / count_C for axis in (0, 1)]
+        apart = [np.abs(place_S2[:, axis] - middle_2C[axis][cluster_S]) <= radius[axis] for axis in (0, 1)]
+        near_S = apart[0] & apart[1]
+    near_C = np.bincount(cluster_S[near_S], minlength=n_clusters)
+    return np.stack(middle_2C, axis=1), near_C / size_C

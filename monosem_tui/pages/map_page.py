@@ -16,7 +16,6 @@ from monosem_tui.draw.safe_text import cut, width
 from monosem_tui.draw.spans import GROUPS, INK, Line, Role, Span, crop, line, rule, spread, width_of
 from monosem_tui.draw.svg_plots import Axis
 from monosem_tui.model.map_colours import NONE, Colouring
-from monosem_tui.model.map_names import clusters_in_sight
 from monosem_tui.pages.map_picture import SYMBOLS, DotPicture
 
 TICKS = 9
@@ -71,7 +70,7 @@ def map_page(title: str, picture: DotPicture, frame: MapFrame, marks: MapMarks, 
     grid.code_YX[inside], grid.role_YX[inside] = picture.grid.code_YX, picture.grid.role_YX
     if axes is not None:
         _axes(grid, picture, frame)
-    if marks.names and picture.shown.map is not None:
+    if marks.names:
         _names(grid, picture, frame)
     _nearest(grid, picture, frame, marks)
     _box(grid, frame, marks)
@@ -126,11 +125,9 @@ def ticks(low: float, high: float, most: int, *, log: bool) -> list[float]:
 
 def _names(grid: CellGrid, picture: DotPicture, frame: MapFrame) -> None:
     """Put the names of clusters over their middles, as far as there is room."""
-    window, found = picture.window, picture.shown.map
-    assert found is not None
     names = []
-    for one in clusters_in_sight(found, window.box):
-        row, cell = window.cell_of(one.x, one.y)
+    for one in picture.named:
+        row, cell = picture.window.cell_of(one.x, one.y)
         names.append(Name(one.name, cell, row, width(one.name) + 2))
     for name in placed(names, frame.cells, frame.rows, 1, 1):
         grid.put(

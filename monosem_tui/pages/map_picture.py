@@ -1,9 +1,9 @@
 """The dots of a map as a picture of cells, in the colours of their features, within a number of bytes.
 
-A braille dot takes three bytes on the wire and a change of colour fifteen. So along a row the colour changes only where
-enough features have another one: `DEARNESS` per change, the least that the bytes allow. If none of it is enough, there
-are no colours, and then the dots are those of a share of the features, always the same ones. Cells whose dots are all
-set are blanks on a coloured ground, which take a third of the bytes.
+A cell with dots takes three bytes on the wire, an empty one before it one, a change of colour fifteen. So along a row
+the colour changes only where enough features have another one: `DEARNESS` per change, the least that the bytes allow.
+If none of it is enough, there are no colours, and then the dots are those of a share of the features, always the same
+ones. Cells whose dots are all set are blanks on a coloured ground, which take a third of the bytes.
 
 Shapes: N points, I points inside, Y rows, X cells of a row, G groups.
 """
@@ -23,12 +23,13 @@ from monosem_tui.draw.charts import BRAILLE
 from monosem_tui.draw.dots import FULL, DotPlaces, bits, counts, dot_places, group_counts
 from monosem_tui.draw.spans import GROUPS, HEAT, INK, SOLID, Role
 from monosem_tui.model.map_colours import NONE, STEPS, Colouring
+from monosem_tui.model.map_names import NamedCluster, clusters_in_sight
 from monosem_tui.model.map_points import MapPoints
 from monosem_tui.model.map_window import Window
 
-QUICK, WHOLE = 5200, 9000
+QUICK, WHOLE = 5200, 12000
 """Bytes of the dots of a picture during steps, and of one that stays; axes, names and legend come to some hundred."""
-SHARES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.08, 0.04)
+SHARES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.08, 0.04, 0.02, 0.01, 0.005)
 """Shares of the features that a picture may be limited to."""
 DEARNESS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Features that must have another colour for it to change along a row."""
@@ -53,11 +54,6 @@ class _Drawn(NamedTuple):
     share: float
     is_exact: bool
 
-    @property
-    def cost(self) -> int:
-        """About how many bytes it takes."""
-        return cost(self.grid.code_YX, self.grid.role_YX)
-
 
 @dataclass(frozen=True, eq=False)
 class DotPicture:
@@ -72,6 +68,8 @@ class DotPicture:
     """Colours of the terminal in use."""
     most: int = WHOLE
     """Bytes that the dots may take."""
+    before_Y: NDArray[np.int64] | None = None
+    """Ends of what the picture before has drawn in each row, which this one has to clear."""
 
     @property
     def is_whole(self) -> bool:
@@ -118,14 +116,14 @@ class DotPicture:
             return _Drawn(self._outline(layers), share, False)
 
         best = drawn(0)
-        if best.cost <= self.most:
+        if cost(best.grid, self.before_Y) <= self.most:
             return best
         first, last = 1, len(limits) - 1
         best = drawn(last)
         while first < last:  # costs fall from limit to limit
             middle = (first + last) // 2
             found = drawn(middle)
-            if found.cost <= self.most:
+            if cost(found.grid, self.before_Y) <= self.most:
                 best, last = found, middle
             else:
                 first = middle + 1
@@ -220,6 +218,11 @@ class DotPicture:
         known_YX = (bits_YX > 0) & (ground_YX != NONE)
         grid.code_YX[known_YX] = letters[ground_YX[known_YX]]
         grid.role_YX[known_YX] = NUMBER[Role.PLAIN]
+
+    @cached_property
+    def named(self) -> list[NamedCluster]:
+        """The clusters in sight that have a name."""
+        return clusters_in_sight(self.shown.map, self.window.box) if self.shown.map is not None else []
 
     def nearest(self, row: int, cell: int, most: int = 1) -> NDArray[np.int64]:
         """Return the features whose points are nearest to the middle of a cell, the nearest first; of those that stand

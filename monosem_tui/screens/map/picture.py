@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.timer import Timer
 
+from monosem_tui.draw.cell_grid import ends
 from monosem_tui.draw.numbers import count, fixed
 from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.pages.map_page import map_page
@@ -42,7 +45,10 @@ class MapPicture(ScreenPart):
     def step(self) -> None:
         """Draw the new part of the plane in few bytes, and all of it once the keys rest."""
         self._stop()
+        before, frame = self._picture, self._state.frame
         self._picture = self._dots(QUICK)
+        if before is not None and (before.window.rows, before.window.cells) == (frame.rows, frame.cells):
+            self._picture = replace(self._picture, before_Y=ends(before.grid))
         self.redraw_marks()
         if not self._picture.is_exact:
             self._timer = self._host.set_timer(self._host.session.tuning.rest, self.redraw)
