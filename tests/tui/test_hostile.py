@@ -129,7 +129,7 @@ def test_every_other_screen(seen: Seen) -> None:
     for view in VIEWS:
         text = seen.press(view.key.encode(), f"{view.key}\\S* ?{view.title}|{view.key}")
         assert text
-        for keys in (b"j", b"\x06", b"G", b"g", b"?", b"?"):
+        for keys in (b"j", b"\x06", b"G", b"g", b"?", b"?", b"?"):
             seen.press(keys)
     seen.press(b"1")
 
@@ -163,7 +163,23 @@ def test_find(seen: Seen) -> None:
     seen.press(b"/" + pasted(f"{ALL}(") + b"\r", "expression")
     seen.press(b"\x1b")
     seen.press(f":find {MARK}|日本\r".encode(), "tokens match")
-    for keys in (b"jj", b"G", b"s", b"w", b"a", b"2", b"v", b"f", b"\t", b"G", b"?", b"?", b"/\x1b[A\x1b[A", b"\x1b"):
+    for keys in (
+        b"jj",
+        b"G",
+        b"s",
+        b"w",
+        b"a",
+        b"2",
+        b"v",
+        b"f",
+        b"\t",
+        b"G",
+        b"?",
+        b"?",
+        b"?",
+        b"/\x1b[A\x1b[A",
+        b"\x1b",
+    ):
         seen.press(keys)
     seen.press(b"/" + pasted(ALL) + b"x")
     seen.press(b"\x1b")
@@ -183,7 +199,7 @@ def test_live(seen: Seen, tmp_path: Path) -> None:
     seen.press(b"g max=40\r")
     seen.press(b"p" + pasted(ALL))
     seen.press(b"\r", "perplexity")
-    for keys in (b"hhhh", b"l", b"j", b"]", b"x", b"m", b"?", b"?", b"a" + pasted(ALL) + b"\r", b"\x1b"):
+    for keys in (b"hhhh", b"l", b"j", b"]", b"x", b"m", b"?", b"?", b"?", b"a" + pasted(ALL) + b"\r", b"\x1b"):
         seen.press(keys)
     seen.press(b"s\x15" + pasted("13=1,2,3") + b"\r", "KL")
     seen.press(b"\x1b")
@@ -199,7 +215,7 @@ def test_live(seen: Seen, tmp_path: Path) -> None:
 def test_inspect(seen: Seen) -> None:
     seen.press(b"3i", "a text through")
     seen.press(b"p" + pasted(" ".join(PAYLOADS)) + b"\r", "token 2 of")
-    for keys in (b"l", b"llllll", b"j", b" ", b"j ", b"x", b"c", b"?", b"?"):
+    for keys in (b"l", b"llllll", b"j", b" ", b"j ", b"x", b"c", b"?", b"?", b"?"):
         seen.press(keys)
     seen.press(b"\r", r"\? help")
     seen.press(b"3", "token [0-9]+ of")
@@ -230,6 +246,6 @@ def test_the_list_of_runs(evil: Sample, tmp_path: Path) -> None:
     with PtyApp(evil.run.path.parent, 80, 24, TERM="xterm-256color", XDG_STATE_HOME=str(tmp_path)) as app:
         there = Seen(app, 80, 24)
         there.press(b"", MARK)
-        for keys in (b"j", b"?", b"?", b"\r"):
+        for keys in (b"j", b"?", b"?", b"?", b"\r"):
             there.press(keys)
         there.press(b"5", MARK)
