@@ -9,7 +9,6 @@ from monosem_tui.draw.json_text import json_text
 from monosem_tui.export.feature_html import as_html
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.feature_markdown import as_markdown
-from monosem_tui.export.plots import feature_plots
 from monosem_tui.model.feature_document import read_document
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
@@ -39,6 +38,8 @@ def as_file(
         return json_text(feature_json(store, notes, feature, choice), indent=1) + "\n"
     document = read_document(store, notes, feature, choice, run, origin=origin)
     if form == "svg":
+        from monosem_tui.export.plots import feature_plots  # few want plots: the others do not wait for them
+
         return feature_plots(document) + "\n"
     return as_html(document) if form == "html" else as_markdown(document)
 

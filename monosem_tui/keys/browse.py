@@ -63,7 +63,7 @@ BROWSE = (
     _browse("zoom", "zoom", "z", "one pane on the whole width", "the whole width", "z zoom", Need.ROOM),
     _browse("wider", "widen(4)", ">", "the list wider", "wider list", need=Need.ROOM),
     _browse("narrower", "widen(-4)", "<", "the list narrower", need=Need.ROOM),
-    _browse("jump-back", "jump_back", "ctrl+o", "back to where you jumped from", "back from a jump", need=Need.JUMPED),
+    _browse("jump-back", "jump_back", "ctrl+o", "where you jumped from, again", "back from a jump", need=Need.JUMPED),
     _browse("switch", "switch", "tab shift+tab", "the other pane", "the other pane"),
     _browse("clamp", "clamp", "c", "put the feature into Live's tray", "clamp it", need=Need.FEATURES),
     _browse(

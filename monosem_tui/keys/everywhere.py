@@ -26,6 +26,6 @@ EVERYWHERE = (
     _key("commands", "commands", "ctrl+p", "find a command by its name", "find a command"),
     _key("back", "back", "escape", "back; never quits", "back", "esc back", Need.BACK),
     _key("help", "help", "?", "explain what the cursor is on; again, list the keys", "explain, keys", "? help"),
-    _key("quit", "close", "q", "close what is open, or quit", "close, or quit", "q quit"),
+    _key("quit", "close", "q", "quit, or first close what is open", "close, or quit", "q quit"),
     _key("interrupt", "interrupt", "ctrl+c", "stop what runs; where nothing does, twice quits", "stop; twice quits"),
 )

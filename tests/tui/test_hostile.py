@@ -66,6 +66,10 @@ def assert_aligned(screen: WireScreen) -> None:
         assert "│" not in below[first_other:], screen.text()
 
 
+LAYERS = 4
+"""Most things that `q` closes before it quits: a page, a document, a help, the screen."""
+
+
 @contextmanager
 def visiting(run: Path, size: tuple[int, int], folder: Path, model: str = "") -> Iterator[Seen]:
     """The app on a run, which keeps its state and writes its files in `folder`, and ends in good order."""
@@ -73,11 +77,13 @@ def visiting(run: Path, size: tuple[int, int], folder: Path, model: str = "") ->
     with PtyApp(run, *size, debounce=SOON, TERM="xterm-256color", **environ) as app:
         there = Seen(app, *size)
         there.screen.feed(app.read_until(b"features"))
-        there.press(b"", "keys")
+        there.press(b"", r"\? help")
         yield there
         assert app.process.poll() is None
         there.press(b"\x1b\x1b")
-        app.press(b"q")
+        for _ in range(LAYERS):
+            if app.process.poll() is None:
+                app.press(b"q")
         assert app.wait() == 0
 
 
@@ -95,15 +101,16 @@ def test_list_and_page(seen: Seen) -> None:
         seen.press(b"g" + b"j" * row + b"\r", r"TOP|PROMOTES|Dead")
         for keys in (b"\x04", b"G", b"m", b"m", b"mhJ"):
             seen.press(keys)
-        seen.press(b"\x1b", "keys")
+        seen.press(b"\x1b", r"\? help")
 
 
 def test_help_commands_and_prompts(seen: Seen) -> None:
+    seen.press(b"?", "esc closes")
     seen.press(b"?", "keys in the list")
     seen.press(b"?")
     seen.press(b"\x10", "⏎ run")
     seen.press(b"lab", "label")
-    seen.press(b"\x1b", "keys")
+    seen.press(b"\x1b", r"\? help")
     seen.press(b"/")
     for keys in (b"PW", b"\x7f\x7f", b"\x1b[200~\x1b[31mPWNED\x9d\xe2\x80\xae[red]\x1b[201~", b"\x1b"):
         seen.press(keys)
@@ -112,7 +119,7 @@ def test_help_commands_and_prompts(seen: Seen) -> None:
         for prompt in (b"l", b"t", b"C"):
             seen.press(prompt, "⏎ keep")
             seen.press(b"\x01\x1b[C\x05\x1b[D\x1b[D")
-            seen.press(b"\x1b", "keys")
+            seen.press(b"\x1b", r"\? help")
     seen.press(b":3\r")
     seen.press(b"lx\r", "label")
     seen.press(b"u")
@@ -122,7 +129,7 @@ def test_every_other_screen(seen: Seen) -> None:
     for view in VIEWS:
         text = seen.press(view.key.encode(), f"{view.key}\\S* ?{view.title}|{view.key}")
         assert text
-        for keys in (b"j", b"\x06", b"G", b"g", b"?", b"?"):
+        for keys in (b"j", b"\x06", b"G", b"g", b"?", b"?", b"?"):
             seen.press(keys)
     seen.press(b"1")
 
@@ -156,7 +163,23 @@ def test_find(seen: Seen) -> None:
     seen.press(b"/" + pasted(f"{ALL}(") + b"\r", "expression")
     seen.press(b"\x1b")
     seen.press(f":find {MARK}|日本\r".encode(), "tokens match")
-    for keys in (b"jj", b"G", b"s", b"w", b"a", b"2", b"v", b"f", b"\t", b"G", b"?", b"?", b"/\x1b[A\x1b[A", b"\x1b"):
+    for keys in (
+        b"jj",
+        b"G",
+        b"s",
+        b"w",
+        b"a",
+        b"2",
+        b"v",
+        b"f",
+        b"\t",
+        b"G",
+        b"?",
+        b"?",
+        b"?",
+        b"/\x1b[A\x1b[A",
+        b"\x1b",
+    ):
         seen.press(keys)
     seen.press(b"/" + pasted(ALL) + b"x")
     seen.press(b"\x1b")
@@ -176,7 +199,7 @@ def test_live(seen: Seen, tmp_path: Path) -> None:
     seen.press(b"g max=40\r")
     seen.press(b"p" + pasted(ALL))
     seen.press(b"\r", "perplexity")
-    for keys in (b"hhhh", b"l", b"j", b"]", b"x", b"m", b"?", b"?", b"a" + pasted(ALL) + b"\r", b"\x1b"):
+    for keys in (b"hhhh", b"l", b"j", b"]", b"x", b"m", b"?", b"?", b"?", b"a" + pasted(ALL) + b"\r", b"\x1b"):
         seen.press(keys)
     seen.press(b"s\x15" + pasted("13=1,2,3") + b"\r", "KL")
     seen.press(b"\x1b")
@@ -192,9 +215,9 @@ def test_live(seen: Seen, tmp_path: Path) -> None:
 def test_inspect(seen: Seen) -> None:
     seen.press(b"3i", "a text through")
     seen.press(b"p" + pasted(" ".join(PAYLOADS)) + b"\r", "token 2 of")
-    for keys in (b"l", b"llllll", b"j", b" ", b"j ", b"x", b"c", b"?", b"?"):
+    for keys in (b"l", b"llllll", b"j", b" ", b"j ", b"x", b"c", b"?", b"?", b"?"):
         seen.press(keys)
-    seen.press(b"\r", "keys")
+    seen.press(b"\r", r"\? help")
     seen.press(b"3", "token [0-9]+ of")
 
 
@@ -223,6 +246,6 @@ def test_the_list_of_runs(evil: Sample, tmp_path: Path) -> None:
     with PtyApp(evil.run.path.parent, 80, 24, TERM="xterm-256color", XDG_STATE_HOME=str(tmp_path)) as app:
         there = Seen(app, 80, 24)
         there.press(b"", MARK)
-        for keys in (b"j", b"?", b"?", b"\r"):
+        for keys in (b"j", b"?", b"?", b"?", b"\r"):
             there.press(keys)
         there.press(b"5", MARK)

@@ -159,14 +159,14 @@ def test_forms_that_go_with_nothing(marked: Sample, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == ""
 
 
-KEYS = {"markdown": "m", "html": "h", "json": "j"}
+KEYS = {"markdown": "m", "html": "h", "json": "j", "svg": "s"}
 
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_key_writes_what_the_command_prints(form: str, make_app: MakeApp, sample: Sample) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         await press(pilot, "e")
-        assert "m Markdown  h HTML  j JSON  esc back" in screen_text(pilot)
+        assert "m Markdown  h HTML  j JSON  s plots  esc back" in screen_text(pilot)
         await press(pilot, KEYS[form])
         await pilot.app.workers.wait_for_complete()
         await settle(pilot)

@@ -52,10 +52,17 @@ def test_start_and_rest(run: Sample) -> None:
         assert app.press(b"\x1b[O\x1b[I") == b""  # another window takes the keyboard, and gives it back
 
 
+def settle(app: PtyApp) -> None:
+    """Wait until the rows' examples are there: nothing comes for a second."""
+    app.rest()
+    while app.read(1.0):
+        pass
+
+
 def test_a_step_costs_two_rows(run: Sample) -> None:
     with started(run, 200, 50, debounce=PATIENCE) as app:
         app.read_until(b"features")
-        app.rest()
+        settle(app)
         for _ in range(5):
             assert 0 < len(app.press(b"j")) <= 1_500
         steps = [len(app.press(b"j")) for _ in range(60)]  # over the edge of the screen, too
@@ -203,7 +210,7 @@ def test_notes_of_another_terminal_cost_their_row(run: Sample, tmp_path: Path) -
     theirs.set(199, "label", "so that there is a column for labels")
     with PtyApp(own.path, 200, 50, TERM="xterm-256color") as app:
         app.read_until(b"PROMOTES")
-        app.rest()
+        settle(app)
         theirs.set(3, "label", "seen at once")
         seen = app.read_until(b"seen at once") + app.rest()
         assert len(seen) <= 1_500

@@ -67,7 +67,7 @@ def test_read(text: str, given: TypedCommand) -> None:
     [
         (
             "-1",
-            "or one of sort, filter, dead, find, theme, browse, live, health, runs, compare, help, quit",
+            "or one of sort, filter, dead, find, theme, browse, live, health, runs, compare, map, help, quit",
         ),
         ("1.5", "a feature's number"),
         ("9" * 13, "a feature's number"),
@@ -98,7 +98,7 @@ def test_what_cannot_be_read_says_what_there_is(text: str, said: str) -> None:
         ("the l", "theme light", "light"),
         ("find se", "find se", "REGEX"),
         ("zz", "zz", "in labels and explanations"),
-        ("", "", "NUMBER WORDS sort filter dead find theme browse live health runs compare help quit"),
+        ("", "", "NUMBER WORDS sort filter dead find theme browse live health runs compare map help quit"),
         ("41", "41", ""),
     ],
 )
@@ -172,7 +172,7 @@ async def test_commands_do_what_their_keys_do(make_app: MakeApp) -> None:
         await press(pilot, *typed(":w⏎"))
         assert "there is nothing to save" in screen_text(pilot)
         await press(pilot, *typed(":help⏎"))
-        assert "keys in the list" in screen_text(pilot)
+        assert "? keys · esc closes" in screen_text(pilot)
         await press(pilot, *typed(":help⏎"))
         await press(pilot, *typed(":BOATS⏎"))
         assert screen.pane.state.listing.feature == 0
