@@ -167,4 +167,4 @@ def forgive() -> None:
     linux_driver.WriterThread = LineWriter  # type: ignore[attr-defined]
     linux_driver.LinuxDriver = Cleared  # type: ignore[misc]
     _compositor.ChopsUpdate = CellsUpdate  # type: ignore[misc]
-    screen.Compositor = CurrentCompositor  # type: ignore[misc, attr-defined]
+    screen.Compositor = CurrentCompositor  # type: ignore[attr-defined]

@@ -57,7 +57,7 @@ class PatternScorer:
             MonosemError: it is not a regular expression, or there is no such feature.
             PatternTooSlow: it took too long, or ended the process.
         """
-        process = self._process = self._process or start_child("store.query.pattern_process", str(self._path.resolve()))
+        process = self._process = self._process or self._started()
         assert process.stdout is not None
         line = b""
         ask(process, json.dumps([feature, pattern, seed]))
@@ -76,6 +76,9 @@ class PatternScorer:
         process, self._process = self._process, None
         if process is not None:
             end_child(process)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return start_child("store.query.pattern_process", str(self._path.resolve()))
 
 
 # The child process
