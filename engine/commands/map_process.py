@@ -5,19 +5,17 @@ A line has the `task`, what is `done` of a `total`, and its `unit`; the last has
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from engine.commands.map import map_features
 from engine.runtime.out_of_memory import explained
 from engine.runtime.progress import Fact, Task
+from store.files.child_process import answer, end_with_standard_input
 from store.files.errors import MonosemError
-from store.query.find_process import end_with_standard_input
 from store.settings.map import MapSettings
 
 EVERY = 0.5
@@ -29,7 +27,7 @@ class LineProgress:
 
     def say(self, text: str) -> None:
         """Report a sentence."""
-        _send({"task": text})
+        answer({"task": text})
 
     @contextmanager
     def task(self, title: str, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
@@ -52,7 +50,7 @@ class _LineTask:
 
     def _tell(self) -> None:
         self._sent = time.monotonic()
-        _send({**self._told, "done": self._done})
+        answer({**self._told, "done": self._done})
 
 
 def main(path: Path, name: str) -> None:
@@ -62,14 +60,9 @@ def main(path: Path, name: str) -> None:
         with explained():
             made = map_features(path, MapSettings(name=name or None), LineProgress())
     except MonosemError as error:
-        _send({"error": [error.what, error.hint]})
+        answer({"error": [error.what, error.hint]})
     else:
-        _send({"name": made.kept.stem, "seconds": made.seconds})
-
-
-def _send(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+        answer({"name": made.kept.stem, "seconds": made.seconds})
 
 
 if __name__ == "__main__":

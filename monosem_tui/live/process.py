@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from store.files.child_process import exit_reason
 from store.files.errors import MonosemError
 from store.live import wire
 from store.live.socket_file import connect, peer_of
@@ -194,9 +195,8 @@ class ModelProcess(ProcessConnection):
         assert self._process is not None
         code = self._process.wait()
         if code < 0:
-            name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
             why = ", often out of memory" if -code == signal.SIGKILL else ""
-            return f"killed ({name}){why}"
+            return f"killed ({exit_reason(code)}){why}"
         try:
             with self._log.open("rb") as stream:
                 stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4096))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from monosem_tui.draw.numbers import compact
 from monosem_tui.draw.safe_text import printable
+from store.files.child_process import end_child, exit_reason, start_child
 from store.files.errors import MonosemError, WorkFailed
 from store.files.typed_json import decode, parse
 
@@ -42,15 +38,7 @@ class MapChild:
 
     def __init__(self, path: Path, name: str = "") -> None:
         """Start to lay out the features of a run folder or a features.h5, as the map `name`."""
-        package = str(Path(__file__).resolve().parents[2])
-        # Without -P a module in the current folder could shadow a real one.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "engine.commands.map_process", str(path.resolve()), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": package, "PYTHONFAULTHANDLER": ""},
-        )
+        self._process = start_child("engine.commands.map_process", str(path.resolve()), name)
         self._cancelled = False
 
     @property
@@ -70,7 +58,7 @@ class MapChild:
             MonosemError: the map cannot be made.
             WorkFailed: the child ended before its work did.
         """
-        assert self._process.stdout is not None and self._process.stdin is not None
+        assert self._process.stdout is not None
         stage = MapStage()
         try:
             for line in self._process.stdout:
@@ -79,11 +67,6 @@ class MapChild:
                     raise MonosemError(" · ".join(filter(None, stage.error)))
                 yield stage
         finally:
-            self._process.kill()
-            code = self._process.wait()
-            self._process.stdout.close()
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
+            code = end_child(self._process)
         if not (self._cancelled or stage.name):
-            reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            raise WorkFailed(f"the map was not finished ({reason})", "`monosem map` may show more.")
+            raise WorkFailed(f"the map was not finished ({exit_reason(code)})", "`monosem map` may show more.")

@@ -46,7 +46,7 @@ class MapPoints:
     """None for the places of a map, whose axes mean nothing: only what is near is alike."""
     map: FeatureMap | None = None
 
-    @property
+    @cached_property
     def bounds(self) -> Box:
         """The part of the plane that holds all points, with a margin."""
         if not len(self.place_N2):
@@ -61,12 +61,6 @@ class MapPoints:
         """A number from 0 to 1 for each point: those below s are a share s of all, drawn once at random."""
         rank_N: Floats = np.random.default_rng(0).permutation(len(self.feature_N)) / max(1, len(self.feature_N))
         return rank_N
-
-    def within(self, box: Box) -> NDArray[np.int64]:
-        """Return the features in a part of the plane, ascending."""
-        x_N, y_N = self.place_N2[:, 0], self.place_N2[:, 1]
-        inside_N = (x_N >= box.left) & (x_N <= box.right) & (y_N >= box.bottom) & (y_N <= box.top)
-        return self.feature_N[inside_N]
 
     def filter_of(self, box: Box) -> str:
         """Return the filter that keeps the features in a part of the plane; edges are rounded outwards."""

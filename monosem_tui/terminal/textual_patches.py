@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from textual import _compositor
-from textual._compositor import ChopsUpdate
+from textual import _compositor, screen
+from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.drivers._writer_thread import WriterThread
 from textual.message import Message
@@ -110,6 +110,21 @@ class CellsUpdate(ChopsUpdate):
         return RESET_AND_SET.sub("\x1b[0;", "".join(written)).replace("\x1b[0m", "\x1b[m")
 
 
+class CurrentCompositor(Compositor):
+    """A compositor after whose full updates no widget has anything left to repaint.
+
+    Textual keeps regions that a widget asked for before a full update, and writes them again with its next change.
+    """
+
+    def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
+        """Return an update of the whole screen; a simplified one is for a picture and changes nothing."""
+        update = super().render_full_update(simplify)
+        if not simplify:
+            for widget in self.visible_widgets:
+                widget._exchange_repaint_regions()
+        return update
+
+
 def end_threads(app: App[Any]) -> None:
     """End the threads of an app's driver, which Textual leaves going where its end was cut short.
 
@@ -152,3 +167,4 @@ def forgive() -> None:
     linux_driver.WriterThread = LineWriter  # type: ignore[attr-defined]
     linux_driver.LinuxDriver = Cleared  # type: ignore[misc]
     _compositor.ChopsUpdate = CellsUpdate  # type: ignore[misc]
+    screen.Compositor = CurrentCompositor  # type: ignore[attr-defined]

@@ -7,20 +7,15 @@ parent does.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import select
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from store.files.child_process import answer, ask, end_child, end_with_standard_input, exit_reason, start_child
 from store.files.errors import MonosemError, WorkFailed
 from store.index.reader import FeatureStore
 from store.query.detectors import Choice
@@ -43,20 +38,9 @@ class Asking:
 
     def __init__(self, path: Path, inquiry: Inquiry) -> None:
         """Start searching the index at `path`, a run folder or a features.h5."""
-        package = str(Path(__file__).resolve().parents[2])
-        # Without -P a module in the current folder could shadow a real one.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "store.query.find_process", str(path.resolve())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": package, "PYTHONFAULTHANDLER": ""},
-        )
+        self._process = start_child("store.query.find_process", str(path.resolve()))
         self.cancelled = False
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended already; `reports` raises
-            self._process.stdin.write(json.dumps(asdict(inquiry)).encode() + b"\n")
-            self._process.stdin.flush()
+        ask(self._process, json.dumps(asdict(inquiry)))
 
     @property
     def pid(self) -> int:
@@ -75,7 +59,7 @@ class Asking:
             MonosemError: it is not a regular expression, nothing matches, or the index cannot be read.
             WorkFailed: the child ended before the search did.
         """
-        assert self._process.stdout is not None and self._process.stdin is not None
+        assert self._process.stdout is not None
         last = Report()
         try:
             for line in self._process.stdout:
@@ -84,14 +68,11 @@ class Asking:
                 last = _report(line, last)
                 yield last
         finally:
-            self._process.kill()
-            code = self._process.wait()
-            self._process.stdout.close()
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
+            code = end_child(self._process)
         if not (self.cancelled or last.finished):
-            reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            raise WorkFailed(f"the search ended before its work did ({reason})", "`monosem find` may show more.")
+            raise WorkFailed(
+                f"the search ended before its work did ({exit_reason(code)})", "`monosem find` may show more."
+            )
 
 
 # Messages between the two processes
@@ -143,36 +124,9 @@ def main(path: Path) -> None:
             for report in search_pattern(store, inquiry):
                 if time.monotonic() - sent >= EVERY or report.finished:
                     sent = time.monotonic()
-                    _send(_message(report))
+                    answer(_message(report))
     except MonosemError as error:
-        _send({"error": [error.what, error.hint]})
-
-
-def end_with_standard_input() -> None:
-    """Let the kernel end this process when its parent is gone: no Python code runs while `re` matches.
-
-    Until `outlive_standard_input`, whatever arrives on standard input ends it too.
-    """
-    if not (hasattr(fcntl, "F_SETOWN") and hasattr(os, "O_ASYNC")):
-        return
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    with suppress(OSError):
-        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([0], [], [], 0)[0]:
-        sys.exit(1)
-
-
-def outlive_standard_input() -> None:
-    """Undo `end_with_standard_input`: the parent may write again."""
-    if hasattr(fcntl, "F_SETOWN") and hasattr(os, "O_ASYNC"):
-        with suppress(OSError):
-            fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) & ~os.O_ASYNC)
-
-
-def _send(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+        answer({"error": [error.what, error.hint]})
 
 
 if __name__ == "__main__":

@@ -7,20 +7,25 @@ of JSON for each question, answers with another, and ends when its parent does.
 from __future__ import annotations
 
 import json
-import os
 import select
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from store.files.child_process import (
+    answer,
+    ask,
+    end_child,
+    end_with_standard_input,
+    outlive_standard_input,
+    start_child,
+)
 from store.files.errors import MonosemError
 from store.files.typed_json import decode
 from store.index.reader import FeatureStore
-from store.query.find_process import end_with_standard_input, outlive_standard_input
 from store.query.pattern_score import PatternScore, score_pattern
 
 LIMIT, LIMIT_PER_TOKEN = 20.0, 30e-6
@@ -53,41 +58,27 @@ class PatternScorer:
             PatternTooSlow: it took too long, or ended the process.
         """
         process = self._process = self._process or self._started()
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout is not None
         line = b""
-        with suppress(BrokenPipeError):
-            process.stdin.write(json.dumps([feature, pattern, seed]).encode() + b"\n")
-            process.stdin.flush()
-            if select.select([process.stdout], [], [], self._limit)[0]:
-                line = process.stdout.readline()
+        ask(process, json.dumps([feature, pattern, seed]))
+        if select.select([process.stdout], [], [], self._limit)[0]:
+            line = process.stdout.readline()
         if not line.endswith(b"\n"):
             self.close()
             raise PatternTooSlow("its pattern takes too long to be matched")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise MonosemError(*answer["error"])
-        return None if answer["score"] is None else decode(PatternScore, answer["score"])
+        found: dict[str, Any] = json.loads(line)
+        if "error" in found:
+            raise MonosemError(*found["error"])
+        return None if found["score"] is None else decode(PatternScore, found["score"])
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                with suppress(BrokenPipeError):
-                    assert stream is not None
-                    stream.close()
+            end_child(process)
 
     def _started(self) -> subprocess.Popen[bytes]:
-        package = str(Path(__file__).resolve().parents[2])
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "store.query.pattern_process", str(self._path.resolve())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": package, "PYTHONFAULTHANDLER": ""},
-        )
+        return start_child("store.query.pattern_process", str(self._path.resolve()))
 
 
 # The child process
@@ -101,12 +92,11 @@ def main(path: Path) -> None:
             end_with_standard_input()
             try:
                 score = score_pattern(store, feature, pattern, seed)
-                answer: dict[str, Any] = {"score": None if score is None else asdict(score)}
+                found: dict[str, Any] = {"score": None if score is None else asdict(score)}
             except MonosemError as error:
-                answer = {"error": [error.what, error.hint]}
+                found = {"error": [error.what, error.hint]}
             outlive_standard_input()
-            sys.stdout.write(json.dumps(answer) + "\n")
-            sys.stdout.flush()
+            answer(found)
 
 
 if __name__ == "__main__":

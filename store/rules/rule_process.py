@@ -6,17 +6,15 @@ measure the kinds of all features. It ends when its standard input does.
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
+from store.files.child_process import answer, ask, end_child, start_child
 from store.files.errors import MonosemError, WorkFailed
 from store.files.typed_json import decode, parse
 from store.index.reader import FeatureStore
@@ -57,7 +55,7 @@ def explanations(
         yield from _answers(children, list(reversed(features)))
     finally:
         for child in children:
-            _end(child)
+            end_child(child)
 
 
 class RuleWorker:
@@ -77,7 +75,7 @@ class RuleWorker:
             MonosemError: the index cannot be read, or its documents cannot be cut into halves.
             WorkFailed: the child has ended.
         """
-        _ask(self._child, str(feature))
+        ask(self._child, str(feature))
         return decode(Explanation, _answer(self._child))
 
     def measure_kinds(self) -> None:
@@ -87,25 +85,17 @@ class RuleWorker:
             MonosemError: the index cannot be read or halved, or kinds.h5 cannot be written.
             WorkFailed: the child has ended.
         """
-        _ask(self._child, KINDS_ASKED)
+        ask(self._child, KINDS_ASKED)
         _answer(self._child)
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
-        _end(self._child)
+        end_child(self._child)
 
 
 def _child(path: Path, seed: int, neurons: Path | None = None) -> subprocess.Popen[bytes]:
-    package = str(Path(__file__).resolve().parents[2])
-    # Without -P a module in the current folder could shadow a real one.
     arguments = [str(path.resolve()), str(seed), *([str(neurons.resolve())] if neurons else [])]
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "store.rules.rule_process", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": package, "PYTHONFAULTHANDLER": "", "OMP_NUM_THREADS": "1"},
-    )
+    return start_child("store.rules.rule_process", *arguments, OMP_NUM_THREADS="1")
 
 
 def _answers(children: Sequence[subprocess.Popen[bytes]], waiting: list[int]) -> Iterator[Explanation]:
@@ -114,17 +104,17 @@ def _answers(children: Sequence[subprocess.Popen[bytes]], waiting: list[int]) ->
         for child in children:
             assert child.stdout is not None
             selector.register(child.stdout, EVENT_READ, child)
-            _ask(child, str(waiting.pop()))
+            ask(child, str(waiting.pop()))
         under_way = len(children)
         while under_way:
             for key, _ in selector.select():
-                answer = decode(Explanation, _answer(key.data))
+                explanation = decode(Explanation, _answer(key.data))
                 if waiting:
-                    _ask(key.data, str(waiting.pop()))
+                    ask(key.data, str(waiting.pop()))
                 else:
                     selector.unregister(key.fileobj)
                     under_way -= 1
-                yield answer
+                yield explanation
 
 
 def _answer(child: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -132,26 +122,10 @@ def _answer(child: subprocess.Popen[bytes]) -> dict[str, Any]:
     line = child.stdout.readline()
     if not line.endswith(b"\n"):
         raise WorkFailed(f"a process that explains features has ended (exit code {child.wait()})", "Run it again.")
-    answer: dict[str, Any] = parse(line)
-    if "error" in answer:
-        raise MonosemError(*answer["error"])
-    return answer
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    child.wait()
-    for stream in (child.stdin, child.stdout):
-        with suppress(BrokenPipeError):
-            assert stream is not None
-            stream.close()
-
-
-def _ask(child: subprocess.Popen[bytes], question: str) -> None:
-    assert child.stdin is not None
-    with suppress(BrokenPipeError):  # it has ended; reading its answer says so
-        child.stdin.write(f"{question}\n".encode())
-        child.stdin.flush()
+    found: dict[str, Any] = parse(line)
+    if "error" in found:
+        raise MonosemError(*found["error"])
+    return found
 
 
 # The child process
@@ -165,17 +139,12 @@ def main(path: Path, seed: int, neurons: Path | None = None) -> None:
             while line := sys.stdin.readline():
                 if line.strip() == KINDS_ASKED:
                     measured_kinds(path, seed)
-                    _send({})
+                    answer({})
                     continue
                 author = author or RuleAuthor(store, seed, firings)
-                _send(asdict(author.explanation(int(line))))
+                answer(asdict(author.explanation(int(line))))
     except MonosemError as error:
-        _send({"error": [error.what, error.hint]})
-
-
-def _send(answer: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+        answer({"error": [error.what, error.hint]})
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ REPORT = "report.json"
 
 def report_of(run: Path) -> Path | None:
     """Return the report of the study that a run folder lies in (STUDY/runs/RUN); None where there is none."""
-    report = run.resolve().parent.parent / REPORT
-    return report if run.resolve().parent.name == "runs" and report.is_file() else None
+    runs = run.resolve().parent
+    report = runs.parent / REPORT
+    return report if runs.name == "runs" and report.is_file() else None
 
 
 def read_report(path: Path) -> StudyFigures:

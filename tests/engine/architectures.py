@@ -175,7 +175,7 @@ def plain_loss(
                 weight_F[dead_F] = DEAD_PULL
             terms["pull"] = (weight_F * w["threshold"] * silent_F).sum()
             total = total + terms["pull"]
-        unit = torch.ones(())
+        unit = torch.ones_like(variance)
     if dead_F is not None and dead_F.any() and arch not in ("relu", "l1-norm"):
         terms["aux"] = auxk(pre_BF, w["W_dec"], error_BD.detach(), dead_F, s.k_aux)
         weight = s.aux_weight * min(1.0, 32 * float((error_BD.detach() ** 2).sum() / variance))

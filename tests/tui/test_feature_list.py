@@ -18,7 +18,7 @@ from store.index.reader import FeatureStore
 from tests.sample_run import Sample
 from tests.store.raw import Raw, RawToken, build_store
 from tests.tui.conftest import MakeApp
-from tests.tui.screens import browse_screen, press, screen_text, settle
+from tests.tui.screens import browse_screen, press, screen_text, settle, until
 
 
 def listing(pilot: Pilot[None]) -> FeatureList:
@@ -82,9 +82,9 @@ async def test_a_feature_that_cannot_be_read_costs_no_other_row(
 
     monkeypatch.setattr(previews, "read_preview", fails)
     async with make_app().run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "its entries are damaged" in bottom(pilot))
         await settle(pilot)
         lines = screen_text(pilot).splitlines()
-        assert "its entries are damaged" in bottom(pilot)
         assert not listing(pilot).lacking()
         assert " ?  " in lines[4] and " ?  " not in lines[5]
 

@@ -72,6 +72,15 @@ async def test_texts_differ_from_the_token_that_clamps_change(
         assert screen.connection.talk.writing.fork == 4
         assert "KL mean 1.50 nats from token 5" in text
         assert "96 tok/s" in text
+        assert style_digest(pilot, Palette()).count("heat 4") > 3
+        await pilot.press("v")
+        assert "heat" not in style_digest(pilot, Palette())
+        await pilot.press("v")
+        first = f"│{words(30, 31).strip()}"
+        y, line = next((y, line) for y, line in enumerate(text.splitlines()) if first in line)
+        await pilot.click(offset=(line.index(first) + len(first) + 1, y))  # behind it, the sixth
+        assert screen.writing.shown.cursor == 5
+        assert "token 6" in screen_text(pilot)
         await pilot.press("r")
         assert "greedy" in screen_text(pilot)
 
@@ -397,7 +406,7 @@ async def test_a_store_by_itself_has_no_model(make_app: MakeApp, tmp_path: Path,
 
 
 def test_every_key_of_live_is_pressed_here() -> None:
-    pressed = set("p ] - 0 x d a m j k h l b g r s w e o @ C S H L f ctrl+g space enter".split())
+    pressed = set("p ] - 0 x d a m j k h l v b g r s w e o @ C S H L f ctrl+g space enter".split())
     for action in at(Where.WRITING):
         assert pressed & set(action.keys), action.id
 

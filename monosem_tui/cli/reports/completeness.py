@@ -14,7 +14,7 @@ from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.query.completeness import ENOUGH, Completeness, ConceptFigures, Decade, Detector, completeness, passes
 from store.query.completeness_file import save_completeness
-from store.query.concept_lists import ConceptList, read_concepts
+from store.query.concept_lists import ConceptList
 from store.query.scores import wilson
 
 NAME = 24
@@ -34,7 +34,9 @@ def report(place: Place, name: str, most: int, *, json: bool) -> None:
     Raises:
         MonosemError: there is no such list, no index, or it has a single document.
     """
-    concepts = _concepts(name)
+    from engine.corpus.planted.concept_patterns import named_concepts
+
+    concepts = named_concepts(name)
     with FeatureStore.open(place.path) as store:
         found = _measured(store, concepts, most)
         if json:
@@ -49,14 +51,6 @@ def report(place: Place, name: str, most: int, *, json: bool) -> None:
         else:
             if kept is not None and not json:
                 output.narrate(f"kept in {kept}")
-
-
-def _concepts(name: str) -> ConceptList:
-    if name == "planted":
-        from engine.corpus.planted.concept_patterns import planted_concepts
-
-        return planted_concepts()
-    return read_concepts(name)
 
 
 def _measured(store: FeatureStore, concepts: ConceptList, most: int) -> Completeness:

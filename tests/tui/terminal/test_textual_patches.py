@@ -10,11 +10,14 @@ from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import ChopsUpdate
 from textual._xterm_parser import XTermParser
+from textual.app import App
 from textual.events import Key, Paste
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
+from textual.widgets import Label
 
-from monosem_tui.terminal.textual_patches import CellsUpdate, PlainPastes
+from monosem_tui.terminal.textual_patches import CellsUpdate, CurrentCompositor, PlainPastes
 from tests.hostile_run import ALL, PAYLOADS
 from tests.tui.wire_screen import WireScreen
 
@@ -80,3 +83,17 @@ def test_an_update_writes_its_cells_and_no_others(spans: list[tuple[int, int, in
         ]
     assert len(written[CellsUpdate]) < len(written[ChopsUpdate])
     assert "\x1b[0m\x1b[" not in written[CellsUpdate]
+
+
+async def test_after_a_full_update_nothing_is_written_twice() -> None:
+    app = App[None]()
+    async with app.run_test() as pilot:
+        label = Label("sea")
+        await app.mount(label)
+        await pilot.pause()
+        screen = app.screen
+        screen._compositor.__class__ = CurrentCompositor
+        for simplify, left in ((True, 1), (False, 0)):
+            label._repaint_regions.add(Region(0, 0, 3, 1))
+            screen._compositor.render_update(full=True, simplify=simplify)
+            assert len(label._repaint_regions) == left
