@@ -49,7 +49,10 @@ class ListOrder(ScreenPart):
         self._place = ListPlace("", None, 0)
         self._visiting = False
         """Whether one feature was opened from another screen, to which escape goes back."""
-        self.needs = {Need.DEAD: lambda: self.catalogue.n_dead > 0}
+        self.needs = {
+            Need.DEAD: lambda: self.catalogue.n_dead > 0,
+            Need.MATCHES: lambda: bool(self.ordering.text or self.ordering.only),
+        }
         sort: SortKey = next((key for key in SORT_KEYS if key == kept.sort), "max")
         ordering = Ordering(sort=sort, descending=kept.descending, dead=kept.dead, text=kept.text)
         try:

@@ -94,8 +94,8 @@ BY_MAX = Ordering()
 SEA = Ordering(text="sea")
 # At 80×24 there is room for 20 rows of the list and 21 lines of a page; the list holds 46 features, page 0 53 lines.
 EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
-    (LIST, "move(1)"): ("", {"cursor": 1}),
-    (LIST, "move(-1)"): ("jj", {"cursor": 1}),
+    (LIST, "move(1)"): ("/sea⏎", {"cursor": 1}),  # n as well, which goes through what a filter has found
+    (LIST, "move(-1)"): ("/sea⏎j", {"cursor": 0}),
     (LIST, "turn(0.5)"): ("", {"cursor": 10, "first": 10}),
     (LIST, "turn(-0.5)"): ("G", {"cursor": 35, "first": 16}),
     (LIST, "turn(1)"): ("", {"cursor": 19, "first": 19}),
@@ -135,6 +135,8 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (DOCUMENT, "turn(-1)"): ("⏎n⏎", {}),
     (DOCUMENT, "end(-1)"): ("⏎n⏎", {}),
     (DOCUMENT, "end(1)"): ("⏎n⏎", {}),
+    (DOCUMENT, "choose(1)"): ("⏎n⏎", {}),  # test_reading looks where it goes
+    (DOCUMENT, "choose(-1)"): ("⏎n⏎", {}),
     (FILTER, "keep"): ("/sea", {"typing": ""}),
     (FILTER, "leave"): ("/sea", {"typing": "", "ordering": BY_MAX}),
     (FILTER, "next"): ("/sea", {"cursor": 1}),
@@ -530,11 +532,11 @@ async def test_tab_completes_the_terms_of_a_filter_and_the_words_of_the_run(make
 async def test_a_key_without_a_use_says_where_it_has_one(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         for keys, sentence in {
-            "n": "n works on the page: next example or feature",
+            "n": "n: no filter is on: / types one, ⏎ opens the page",
             "}": "} works on the page: next section",
             "[": "[ works in Live: the clamp under the cursor weaker",
             "X": "X has no use here: ? shows the keys",
-            "⏎n⏎n": "n works on the page: next example or feature",
+            "⏎n⏎i": "i works on the page: 4 or 12 intervals, by rank or by value",
             "5/": "/ works in Browse: filter the list",
             "s": "s works in Browse: sort by the next column",
         }.items():
