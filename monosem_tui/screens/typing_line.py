@@ -36,7 +36,7 @@ class Menu(NamedTuple):
     hints: TypingHints
     """The hints of the text as it was typed."""
     before: str
-    """What was typed before the word that is completed."""
+    """The text before the word that is completed."""
     chosen: int
 
 
