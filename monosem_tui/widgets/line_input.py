@@ -45,7 +45,7 @@ PLACEHOLDERS: dict[Kind, str] = {
     "recipe file": "path of a recipe",
     "export": "path of a new file: .txt or .json",
 }
-"""What stands in an empty line, by what is typed."""
+"""Examples in the empty line, by what is typed."""
 NOTES: tuple[NoteKind, ...] = get_args(NoteKind)
 LONGEST, LONGEST_PATTERN, LONGEST_NOTE, LONGEST_TEXT = 200, 1_000, 4_000, 20_000
 """Longest text in characters: more is a paste that went wrong."""
