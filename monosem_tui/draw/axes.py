@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monosem_tui.draw.charts import HUGE, LEVEL, Floats, Frame, curve
+from monosem_tui.draw.charts import HUGE, LEVEL, Floats, PlotFrame, curve
 from monosem_tui.draw.safe_text import fit, width
 from monosem_tui.draw.spans import Line, Role, Span, line
 
@@ -105,7 +105,7 @@ def axes_chart(
     labels = _labels(scale, rows, y_shown, log=log)
     size = max(map(width, labels.values()), default=1)
     room = max(2, cells - size - 1)
-    drawn = curve(x_N, y_N, room, rows, log=log, frame=Frame(0.0, right, scale.low, scale.high)).rows
+    drawn = curve(x_N, y_N, room, rows, log=log, frame=PlotFrame(0.0, right, scale.low, scale.high)).rows
     lines = [
         line(Span(fit(labels.get(row, ""), size, ">") + (TICK if row in labels else WALL), Role.DIM), text)
         for row, text in enumerate(drawn)

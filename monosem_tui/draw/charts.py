@@ -47,7 +47,7 @@ class Curve(NamedTuple):
     high: float
 
 
-class Frame(NamedTuple):
+class PlotFrame(NamedTuple):
     """The part of the plane that a plot shows."""
 
     left: float
@@ -56,7 +56,9 @@ class Frame(NamedTuple):
     high: float
 
 
-def curve(x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False, frame: Frame | None = None) -> Curve:
+def curve(
+    x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False, frame: PlotFrame | None = None
+) -> Curve:
     """Draw y over x as braille dots; points that share a column of dots are averaged.
 
     Args:
@@ -74,7 +76,7 @@ def curve(x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False,
     if not len(x_N):
         return Curve([" " * cells] * rows, 0.0, 0.0)
     low, high = float(y_N.min()), float(y_N.max())
-    left, right, bottom, top = frame or Frame(float(x_N[0]), float(x_N[-1]), low, high)
+    left, right, bottom, top = frame or PlotFrame(float(x_N[0]), float(x_N[-1]), low, high)
     values_N = np.log(np.clip(y_N, bottom, top)) if log else np.clip(y_N, bottom, top)
     bottom, top = (float(np.log(end)) if log else end for end in (bottom, top))
     dots = _dots(_means(x_N, values_N, 2 * cells, left, right), 4 * rows, None if frame is None else (bottom, top))
