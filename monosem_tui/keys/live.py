@@ -35,6 +35,7 @@ WRITING = (
     _write("far-left", "token(-10)", "H", "ten tokens back", "ten tokens", need=Need.TEXT),
     _write("far-right", "token(10)", "L", "ten tokens on", need=Need.TEXT),
     _write("fork", "fork", "f", "the first token that differs", "first difference", "f fork", Need.FORK),
+    _write("paint", "paint", "v", "paint the texts by KL, or not", "paint", "v paint", Need.TEXT),
     _write("branch", "branch", "b", "write on from the token", "branch here", "b branch", Need.TOKEN),
     _write("settings", "settings", "g", "how tokens are drawn", "temperature …", "g settings"),
     _clamp("sweep", "sweep", "s", "a row of strengths", "sweep", "s sweep"),

@@ -14,14 +14,10 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from monosem_tui.live.process import ConnectionEnd, ProcessMessage
-from monosem_tui.live.transcript import Transcript
+from monosem_tui.live.transcript import Transcript, reads_once
 from store.live import wire
-from store.live.clamp import Part, parse_clamp
 from store.live.model_outputs import ClampSweep
 from store.live.recipe import Recipe
-
-READ_ONCE: tuple[Part, ...] = ("prompt", "user", "system")
-"""Parts of a text that are read before it is written, and not again."""
 
 
 class Phase(Enum):
@@ -213,6 +209,7 @@ class ModelClient:
                 self.writing.cut(message.token)
                 if self.recipe is not None and self._in_force is not None:
                     self.recipe = replace(self.recipe, clamps=self._in_force)
+                    self.writing.obey(message.token, self._in_force)
                 self.go()
             case wire.Inspected() if message.id == self._asked:
                 self.phase, self.working = Phase.RESTING, None
@@ -231,6 +228,7 @@ class ModelClient:
         self._starting, self.is_open = 0, True
         self.recipe = self.begun = self._wanted
         self.writing = Transcript(prompt=message.prompt)
+        self.writing.obey(0, message.clamps)
         self.change(self._clamps)
         self.go(self._after_start)
 
@@ -245,6 +243,7 @@ class ModelClient:
         self.recalled = True
         self._clamps = self._in_force = recipe.clamps
         self.writing, self.phase = Transcript(prompt=message.prompt), Phase.WRITING
+        self.writing.obey(0, recipe.clamps)
 
     def _take_changed(self, message: wire.Changed) -> None:
         if self.writing.complete:  # no token will obey them, so they are not those of the text
@@ -255,7 +254,8 @@ class ModelClient:
             self.recipe = replace(self.recipe, clamps=message.clamps)
         self.said = f"takes effect at token {message.from_token + 1}"
         changed = {*before} ^ {*message.clamps}
-        if changed and all(parse_clamp(clamp).where.part in READ_ONCE for clamp in changed):
+        self.writing.obey(message.from_token, message.clamps)
+        if changed and all(map(reads_once, changed)):
             self.said = "the prompt has been read already: p and enter write anew"
 
     def _take_failure(self, message: wire.Failed) -> None:

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from store.live import wire
+from store.live.clamp import Part, parse_clamp
 from store.live.model_outputs import ClampedAct, DrawnToken, End, Step, perplexity
+
+READ_ONCE: tuple[Part, ...] = ("prompt", "user", "system")
+"""Parts of a text that are read before it is written, and not again."""
+
+
+class Obeyed(NamedTuple):
+    """Clamps that held from a token on."""
+
+    token: int
+    clamps: frozenset[str]
+
+
+def reads_once(clamp: str) -> bool:
+    """Return whether a clamp holds only in what is read before the text is written."""
+    return parse_clamp(clamp).where.part in READ_ONCE
 
 
 @dataclass
@@ -25,6 +43,23 @@ class Transcript:
     """Tokens per second of the clamped text at the last pause."""
     base_speed: float | None = None
     prompt: tuple[int, ...] = ()
+    obeyed: list[Obeyed] = field(default_factory=list)
+    """The clamps that the clamped text was written with, stretch by stretch."""
+
+    def obey(self, token: int, clamps: Sequence[str]) -> None:
+        """Record the clamps in force from a token on; what holds in the prompt stays as it was when that was read."""
+        now = frozenset(clamps)
+        if self.obeyed:
+            read = frozenset(clamp for clamp in self.obeyed[0].clamps if reads_once(clamp))
+            now = frozenset(clamp for clamp in now if not reads_once(clamp)) | read
+        self.obeyed = [*(one for one in self.obeyed if one.token < token), Obeyed(token, now)]
+
+    def stale(self, clamps: Sequence[str]) -> list[range]:
+        """Return the tokens of the clamped text that were written with other clamps than these."""
+        ends = [*(one.token for one in self.obeyed[1:]), len(self.clamped)]
+        wanted = frozenset(clamps)
+        pairs = zip(self.obeyed, ends, strict=False)
+        return [range(one.token, end) for one, end in pairs if one.clamps != wanted and one.token < end]
 
     def take(self, step: Step) -> None:
         """Append a token to each text."""
@@ -46,6 +81,7 @@ class Transcript:
         """Drop all tokens from `token` on."""
         for part in (self.base, self.clamped, self.kl, self.own, self.acts):
             del part[token:]
+        self.obeyed = [one for one in self.obeyed if not one.token or one.token < token]
         self.base_end = self.clamped_end = None
 
     def __len__(self) -> int:

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePath
 from textwrap import wrap
 
-from monosem_tui.draw.numbers import compact, count
+from monosem_tui.draw.numbers import compact
 from monosem_tui.draw.safe_text import printable
-from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, rule, width_of
-from monosem_tui.draw.token_rows import Growing, Row, row_of, window
-from monosem_tui.draw.token_text import display_tokens
+from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, rule, spread, width_of
+from monosem_tui.live.breakdown import broken_down
 from monosem_tui.live.model_client import ModelClient, Phase
-from monosem_tui.live.sampling_text import DEFAULT
-from monosem_tui.live.transcript import Transcript
 from monosem_tui.live.tray import Tray
-from monosem_tui.pages.live_strips import figures, strips
+from monosem_tui.pages.live_contents import Shown
+from monosem_tui.pages.live_paint import legend
+from monosem_tui.pages.live_strips import breakdown_lines, figures, strips
+from monosem_tui.pages.live_texts import text_lines
 from monosem_tui.pages.live_tray import tray_lines
 from monosem_tui.pages.sweep_page import sweep_lines, sweep_title
-from store.index.vocabulary import Vocabulary
-from store.live.model_outputs import End
-from store.live.sampling import Sampling
 
-WALL, FORK = "│", "│"
 MOST_WHY = 3
 """Most lines of an error."""
-SIDE_BY_SIDE = 100
-"""Least cells for the texts side by side."""
 START = (
     ("p", "types a prompt, and enter writes from it"),
     ("a", "adds a clamp: 412=max*4, 412=8.5, 412=off, 412=+3@response"),
@@ -38,47 +30,26 @@ START = (
 )
 
 
-@dataclass
-class Shown:
-    """Contents of the page."""
-
-    talk: ModelClient
-    tray: Tray
-    vocabulary: Vocabulary
-    maximum: Callable[[int], float | None]
-    label: Callable[[int], Span]
-    prompt: str = ""
-    chat: bool = False
-    """Whether the prompt is the user's turn of a chat."""
-    system: str = ""
-    """System prompt of a chat; empty for none."""
-    sampling: Sampling = DEFAULT
-    cursor: int | None = None
-    """The token under the cursor; None while the text is followed to its end."""
-    base: Growing = field(init=False)
-    clamped: Growing = field(init=False)
-    """Both texts, laid out as far as they were shown."""
-    sweeping: bool = False
-    """Whether a sweep is shown in place of the text."""
-
-    def __post_init__(self) -> None:
-        """Begin with nothing laid out."""
-        self.base, self.clamped = Growing(self._printable), Growing(self._printable)
-
-    def _printable(self, tokens: Sequence[int]) -> list[str]:
-        return display_tokens(self.vocabulary.tokens(tokens))
-
-
 def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
     """Return the whole page in `height` lines."""
     tray = tray_lines(shown.tray, shown.talk.writing, shown.maximum, shown.label, cells, max(1, height // 6))
-    below: list[Line] = []
-    if not (shown.sweeping and shown.talk.swept):
-        below.append(figures(shown.talk.writing, shown.vocabulary, shown.cursor, cells))
-        below += strips(shown.talk.writing, shown.tray, shown.maximum, shown.cursor, cells, max(1, height // 8))
+    below = [] if shown.sweeping and shown.talk.swept else _below(shown, cells, height)
     above = [*title(shown.talk, cells), *_prompt(shown, cells), rule(_tray_title(shown.tray), cells), *tray]
     room = max(2, height - len(above) - len(below))
-    return [*above, *_texts(shown, cells, room), *below][:height]
+    shown.spots.clear()
+    return [*above, *_texts(shown, cells, room, len(above)), *below][:height]
+
+
+def _below(shown: Shown, cells: int, height: int) -> list[Line]:
+    """Return what is said of the texts: whether they have broken down, figures, what the paint means, strips."""
+    writing = shown.talk.writing
+    if not len(writing):
+        return [()]
+    said, scale = figures(writing, shown.vocabulary, shown.cursor, cells), legend(shown.paint)
+    one_line = width_of(said) + width_of(scale) + 3 <= cells
+    figured = [spread(said, line(*scale, " "), cells)] if one_line else [said, crop(line(" ", *scale), cells)]
+    drawn = strips(writing, shown.tray, shown.maximum, shown.cursor, cells, max(1, height // 8))
+    return [*breakdown_lines(broken_down(writing), shown.vocabulary, cells), *figured, *drawn]
 
 
 def title(talk: ModelClient, cells: int) -> list[Line]:
@@ -135,33 +106,11 @@ def _tray_title(tray: Tray) -> str:
     return "clamps" + (f" {len(tray.held)}" if len(tray.held) > 1 else "") + (f", {off} off" if off else "")
 
 
-def _texts(shown: Shown, cells: int, room: int) -> list[Line]:
-    writing, swept = shown.talk.writing, shown.talk.swept
+def _texts(shown: Shown, cells: int, room: int, top: int) -> list[Line]:
+    swept = shown.talk.swept
     if shown.sweeping and swept is not None:
         return [rule(sweep_title(swept), cells), *sweep_lines(swept, shown.vocabulary, cells, room - 1)]
-    if not len(writing):
-        return _start(shown, cells, room)
-    base = [one.token for one in writing.base]
-    clamped = [one.token for one in writing.clamped]
-    base_title = "base" + _end(writing, writing.base_end, len(base))
-    stale = _stale(shown)
-    clamped_title = "clamped" + stale + _end(writing, writing.clamped_end, len(clamped)) + _fork(writing.fork)
-    if cells >= SIDE_BY_SIDE:
-        left, right = (cells - 1) // 2, cells - 1 - (cells - 1) // 2
-        one = _column(shown, shown.base, base, left, room - 1, None)
-        other = _column(shown, shown.clamped, clamped, right, room - 1, writing.fork)
-        other = _dimmed(other) if stale else other
-        wall = Span(WALL, Role.DIM)
-        heads = line(*rule(base_title, left), Span("┬", Role.DIM), *rule(clamped_title, right))
-        return [heads, *(line(*_padded(a, left), wall, *b) for a, b in zip(one, other, strict=True))]
-    upper = (room - 2) // 2
-    other = _column(shown, shown.clamped, clamped, cells, room - 2 - upper, writing.fork)
-    return [
-        rule(base_title, cells),
-        *_column(shown, shown.base, base, cells, upper, None),
-        rule(clamped_title, cells),
-        *(_dimmed(other) if stale else other),
-    ]
+    return text_lines(shown, cells, room, top) if len(shown.talk.writing) else _start(shown, cells, room)
 
 
 def _start(shown: Shown, cells: int, room: int) -> list[Line]:
@@ -169,56 +118,3 @@ def _start(shown: Shown, cells: int, room: int) -> list[Line]:
     if shown.talk.phase in (Phase.NONE, Phase.RESTING):
         lines += [crop(line(f" {key:>6}  ", Span(what, Role.DIM)), cells) for key, what in START]
     return (lines + [()] * room)[:room]
-
-
-def _end(writing: Transcript, end: End | None, tokens: int) -> str:
-    """Return why a text is complete, with the limit of tokens."""
-    if end is None:
-        return ""
-    context = len(writing.prompt) + tokens - 1  # the last token is drawn but not read
-    return {
-        "eos": " · the model ended it",
-        "length": f" · {count(tokens)} tokens (limit)",
-        "context": f" · context full ({count(context)})",
-    }[end]
-
-
-def _stale(shown: Shown) -> str:
-    """Return the clamps that a complete text was written with, where the tray has others now."""
-    recipe = shown.talk.recipe
-    if recipe is None or not shown.talk.writing.complete or recipe.clamps == shown.tray.clamps:
-        return ""
-    former = [clamp for clamp in recipe.clamps if clamp not in shown.tray.clamps]
-    if not former:
-        return " · written before the clamps were changed"
-    return f" · written with {printable(former[0])}" + (f" and {len(former) - 1} more" if len(former) > 1 else "")
-
-
-def _fork(fork: int | None) -> str:
-    return "" if fork is None else f" · differs from token {fork + 1}"
-
-
-def _padded(spans: Line, cells: int) -> Line:
-    return line(*spans, " " * (cells - width_of(spans)))
-
-
-def _column(shown: Shown, text: Growing, tokens: Sequence[int], cells: int, room: int, fork: int | None) -> list[Line]:
-    """Return a text in exactly `room` rows that show its end, or the token under the cursor."""
-    rows = text.rows(tokens, cells - 2, fork, FORK)
-    place = None if shown.cursor is None else row_of(rows, min(shown.cursor, len(tokens) - 1))
-    first = window(len(rows), room, place)
-    drawn = [_row(row, shown.cursor, fork, cells) for row in rows[first : first + room]]
-    return drawn + [()] * (room - len(drawn))
-
-
-def _dimmed(lines: Sequence[Line]) -> list[Line]:
-    return [line(*(Span(text, Role.DIM if role is Role.PLAIN else role) for text, role in spans)) for spans in lines]
-
-
-def _row(row: Row, cursor: int | None, fork: int | None, cells: int) -> Line:
-    spans: list[Span] = []
-    for piece in row:
-        role = Role.CARET if piece.token == cursor else Role.PLAIN
-        before, mark, after = piece.text.partition(FORK) if piece.token == fork else (piece.text, "", "")
-        spans += [Span(before, role), Span(mark, Role.ACCENT), Span(after, role if mark else Role.PLAIN)]
-    return crop(line(" ", *spans), cells)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from textwrap import wrap
 
 from monosem_tui.draw.bars import LEVELS
 from monosem_tui.draw.numbers import activation, known, share
-from monosem_tui.draw.safe_text import fit
+from monosem_tui.draw.safe_text import cut, fit
 from monosem_tui.draw.spans import Line, Role, Span, crop, line
 from monosem_tui.draw.token_rows import window
-from monosem_tui.draw.token_text import display_token
+from monosem_tui.draw.token_text import display_token, display_tokens
+from monosem_tui.live.breakdown import Breakdown
 from monosem_tui.live.transcript import Transcript
 from monosem_tui.live.tray import Tray
 from store.index.vocabulary import Vocabulary
@@ -19,6 +21,8 @@ from store.live.model_outputs import ClampedAct, DrawnToken
 NAME = 8
 """Cells before a strip."""
 SHOWN_TOKEN = 20
+SHOWN_LOOP = 18
+"""Cells of a stretch that repeats itself."""
 
 
 def figures(writing: Transcript, vocabulary: Vocabulary, cursor: int | None, cells: int) -> Line:
@@ -30,6 +34,24 @@ def figures(writing: Transcript, vocabulary: Vocabulary, cursor: int | None, cel
     for number, (name, value) in enumerate(parts):
         spans += [Span("   " if number else " ", Role.DIM), Span(f"{name} ", Role.DIM), Span(value)]
     return crop(tuple(spans), cells)
+
+
+def breakdown_lines(found: Breakdown | None, vocabulary: Vocabulary, cells: int) -> list[Line]:
+    """Return how the clamped text has broken down, in a line or two; none while it has not."""
+    if found is None:
+        return []
+    said = wrap(_broken(found, vocabulary), max(1, cells - 2))
+    return [crop(line(" ", Span(one, Role.ERROR)), cells) for one in said]
+
+
+def _broken(found: Breakdown, vocabulary: Vocabulary) -> str:
+    if found.loop is None:
+        why = f"perplexity {found.perplexity:.0f}, {found.ratio:.0f} × base"
+        return f"the text has broken down: {why}; lower the strength"
+    text = cut("".join(display_tokens(vocabulary.tokens(found.loop.tokens))), SHOWN_LOOP)
+    if found.base_too:
+        return f"both texts repeat themselves, this one “{text}”: g sets a temperature"
+    return f"the text has broken down: repeats “{text}”; lower the strength"
 
 
 def strips(

@@ -20,13 +20,28 @@ PERPLEXITY = Term(
     "how surprising a text is to the model without clamps; the clamped text is judged by that model too",
     formula="exp of the mean −log q over the new tokens",
     unit="tokens to choose among",
-    typical="near that of base for a fluent text; ten times as much is one that has broken down",
+    typical="near that of base for a fluent text; from ten times as much on the text has broken down",
 )
 CLAMP_KL = Term(
     "KL of a token",
     "how far the clamps move the distribution of the next token, one column a token",
     formula="Σ p · log(p / q), p with clamps, q without, both after the same clamped text",
     unit="nats; the highest column is the next power of two above the largest",
+)
+PAINT = Term(
+    "paint",
+    "the colour behind a written token: how far the clamps move it (KL of a token); v paints by something else",
+    unit="steps of heat from 0.03, 0.1, 0.3, 1 and 3 nats on, the same for all texts",
+)
+BREAKDOWN = Term(
+    "broken down",
+    "a clamped text that repeats itself, or that the model without clamps finds far too surprising",
+    formula="of the last 64 tokens: 1 to 8 of them at least 4 times in a row over at least 12, or a perplexity of 10 "
+    "times the base text's, from 16 tokens on",
+)
+OTHER_CLAMPS = Term(
+    "written with other clamps",
+    "tokens drawn before the clamps were changed; they are dim and not painted until they are written again",
 )
 STRIP = Term(
     "activation strip",
@@ -54,7 +69,7 @@ SWEEP = Term(
 )
 RECIPE = Term("recipe", "everything that determines a clamped text: prompt, clamps, sampling, seed")
 
-WRITING = (CLAMP, TRAY, BASE, CLAMPED, PERPLEXITY, CLAMP_KL, STRIP, SAMPLING, SWEEP)
+WRITING = (CLAMP, TRAY, BASE, CLAMPED, PERPLEXITY, CLAMP_KL, PAINT, BREAKDOWN, OTHER_CLAMPS, STRIP, SAMPLING, SWEEP)
 """The terms of a text that is written."""
 LIVE = (*WRITING, FIRINGS, LOSS_CHANGE, RECIPE)
 """All of them."""

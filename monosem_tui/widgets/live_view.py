@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual import events
+from textual.message import Message
 
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.spans import Line
@@ -13,6 +17,14 @@ class CellView(LineView):
     """A pane that is laid out as a whole."""
 
     HEAD = 0
+
+    @dataclass
+    class Clicked(Message):
+        """A cell was clicked."""
+
+        view: CellView
+        x: int
+        y: int
 
     def __init__(self, palette: Palette, lines: Callable[[int, int], list[Line]], *, shown: bool) -> None:
         """Prepare the pane.
@@ -36,6 +48,10 @@ class CellView(LineView):
     def row(self, number: int) -> Line:
         """Return one line."""
         return self._lines[number]
+
+    def on_click(self, event: events.Click) -> None:
+        """Post the cell."""
+        self.post_message(self.Clicked(self, event.x, event.y))
 
     def resized(self) -> None:
         """Lay out for the new size."""

@@ -10,6 +10,7 @@
     chatty        its tokenizer has a chat template
     exhausted     memory runs out at the third token; the process goes on
     calm          one token each 60 milliseconds, so that each is drawn by itself
+    varied        KL is another one for each token that the clamps change
 
 Base tokens are words 10, 11, …; clamped ones are the same until the fifth, and from then on those from 30 on. KL is
 0 while they are the same, then 1.5; a feature clamped acts at 0.5 before and 9.0 after.
@@ -158,7 +159,7 @@ class Fake:
             number=n,
             base=DrawnToken(base, -0.5),
             clamped=DrawnToken(clamped, -0.25),
-            kl=1.5 if changed else 0.0,
+            kl=self.kl(n) if changed else 0.0,
             own_logprob=-2.0 if changed else -0.5,
             acts=tuple(ClampedAct(feature, 0.5, 9.0) for feature in features),
         )
@@ -167,6 +168,9 @@ class Fake:
         self.left = None if self.left is None else self.left - 1
         if "dies" in self.behaviour and self.number == 3:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def kl(self, n: int) -> float:
+        return 4.0 * (n * 7 % 11) / 11 if "varied" in self.behaviour else 1.5
 
     @property
     def complete(self) -> bool:

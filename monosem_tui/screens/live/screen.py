@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from textual.widget import Widget
 
 from monosem_tui.keys.actions import Where
-from monosem_tui.pages.live_page import Shown
+from monosem_tui.pages.live_contents import Shown
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.inspection import Inspection
@@ -15,6 +15,7 @@ from monosem_tui.screens.live.recipes import RecipeShelf
 from monosem_tui.screens.live.tray import ClampTray
 from monosem_tui.screens.live.writer import WritingControl
 from monosem_tui.screens.session import Session
+from monosem_tui.widgets.live_view import CellView
 
 
 class LiveScreen(MonosemScreen):
@@ -60,6 +61,11 @@ class LiveScreen(MonosemScreen):
         self.set_focus(shown.view)
         self.tell()
         self.redraw()
+
+    def on_cell_view_clicked(self, event: CellView.Clicked) -> None:
+        """Go to the token that was clicked."""
+        if event.view is self.writing.view:
+            self.writing.point(event.x, event.y)
 
     def action_inspect(self) -> None:
         """Show any text through the features, or writing again."""

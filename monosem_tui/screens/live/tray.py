@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from monosem_tui.keys.actions import Need
-from monosem_tui.pages.live_page import Shown
+from monosem_tui.pages.live_contents import Shown
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.part import ScreenPart
 from store.files.errors import MonosemError

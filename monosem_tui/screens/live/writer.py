@@ -13,7 +13,8 @@ from monosem_tui.live.model_client import Phase, no_template
 from monosem_tui.live.sampling_text import DEFAULT, changed, in_words, written
 from monosem_tui.live.tray import strengths
 from monosem_tui.model.session_state import LiveMemory, Memory
-from monosem_tui.pages.live_page import Shown, live_lines
+from monosem_tui.pages.live_contents import Shown
+from monosem_tui.pages.live_page import live_lines
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.tray import ClampTray
 from monosem_tui.screens.part import ScreenPart, Way
@@ -216,6 +217,18 @@ class WritingControl(ScreenPart):
         at = self.shown.cursor
         wanted = (last if steps < 0 else 0) if at is None else at + steps
         self.shown.cursor = None if wanted > last else max(0, wanted)
+        self._connection.redraw()
+
+    def point(self, x: int, y: int) -> None:
+        """Go to the token at a cell of the page."""
+        token = self.shown.token_at(x, y)
+        if token is not None:
+            self.shown.cursor = token
+            self._connection.redraw()
+
+    def action_paint(self) -> None:
+        """Paint the texts by something else."""
+        self.shown.paint.kind = self.shown.paint.kind.following()
         self._connection.redraw()
 
     def action_fork(self) -> None:

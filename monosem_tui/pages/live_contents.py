@@ -1,0 +1,79 @@
+"""The contents of the Live page: prompt, tray, texts, what they are painted by, and where they lie on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from monosem_tui.draw.safe_text import width
+from monosem_tui.draw.spans import Span
+from monosem_tui.draw.token_rows import Growing, Row
+from monosem_tui.draw.token_text import display_tokens
+from monosem_tui.live.model_client import ModelClient
+from monosem_tui.live.sampling_text import DEFAULT
+from monosem_tui.live.tray import Tray
+from monosem_tui.pages.live_paint import Paint
+from store.index.vocabulary import Vocabulary
+from store.live.sampling import Sampling
+
+
+class TextSpot(NamedTuple):
+    """Rows of a text on the screen."""
+
+    top: int
+    left: int
+    """Cell of the first token."""
+    right: int
+    """End (exclusive)."""
+    rows: list[Row]
+
+
+@dataclass
+class Shown:
+    """Contents of the page."""
+
+    talk: ModelClient
+    tray: Tray
+    vocabulary: Vocabulary
+    maximum: Callable[[int], float | None]
+    label: Callable[[int], Span]
+    prompt: str = ""
+    chat: bool = False
+    """Whether the prompt is the user's turn of a chat."""
+    system: str = ""
+    """System prompt of a chat; empty for none."""
+    sampling: Sampling = DEFAULT
+    cursor: int | None = None
+    """The token under the cursor; None while the text is followed to its end."""
+    paint: Paint = field(default_factory=Paint)
+    """The quantity that the texts are painted by."""
+    base: Growing = field(init=False)
+    clamped: Growing = field(init=False)
+    """Both texts, laid out as far as they were shown."""
+    spots: list[TextSpot] = field(default_factory=list)
+    """Places of the texts when the page was drawn last."""
+    sweeping: bool = False
+    """Whether a sweep is shown in place of the text."""
+
+    def __post_init__(self) -> None:
+        """Begin with nothing laid out."""
+        self.base, self.clamped = Growing(self._printable), Growing(self._printable)
+
+    def _printable(self, tokens: Sequence[int]) -> list[str]:
+        return display_tokens(self.vocabulary.tokens(tokens))
+
+    def token_at(self, x: int, y: int) -> int | None:
+        """Return the token drawn at a cell; the last one of its row behind the row's end, None beside the texts."""
+        for spot in self.spots:
+            if spot.left <= x < spot.right and 0 <= y - spot.top < len(spot.rows):
+                return _token_of(spot.rows[y - spot.top], x - spot.left)
+        return None
+
+
+def _token_of(row: Row, x: int) -> int | None:
+    for piece in row:
+        x -= width(piece.text)
+        if x < 0:
+            return piece.token
+    return row[-1].token if row else None
