@@ -95,7 +95,7 @@ def resample(
 
 
 def _least_loss_scale(error_ND: Tensor, added_ND: Tensor) -> Tensor:
-    """Return the number from LEAST_SCALE to 1, a scalar, by which what is added to a reconstruction leaves the least squared error."""
+    """Return the scale of an addition that leaves the least squared error: a scalar from LEAST_SCALE to 1."""
     energy = added_ND.square().sum()
     return ((error_ND * added_ND).sum() / energy.clamp_min(1e-30)).clamp(LEAST_SCALE, 1.0)
 
