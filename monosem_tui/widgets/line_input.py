@@ -19,7 +19,7 @@ from monosem_tui.widgets.line_view import OneLine
 
 NoteKind = Literal["label", "tags", "comment"]
 LiveKind = Literal[
-    "prompt", "system", "clamp", "settings", "text", "document", "sweep", "recipe", "recipe file", "export"
+    "prompt", "system", "clamp", "settings", "text", "document", "feature", "sweep", "recipe", "recipe file", "export"
 ]
 Kind = Literal["/", ":", ">", "find"] | NoteKind | LiveKind
 """A filter, a number or a command, a command that is chosen, a pattern, a note, or something for the live model."""
