@@ -62,7 +62,7 @@ class ModelServer:
         """The client that the steps are sent to."""
         self._left: int | None = None
         """Tokens left of the present Go; None for no limit."""
-        self._watching: wire.Watch | None = None
+        self._watching: wire.WatchFeature | None = None
         """The feature whose activations are sent, too."""
 
     def run(self) -> str:
@@ -127,7 +127,7 @@ class ModelServer:
                 self._rest()
             case wire.ChangeClamps():
                 self._change(request)
-            case wire.Watch():
+            case wire.WatchFeature():
                 self._watch(request)
             case wire.Branch():
                 generation = self._writing()
@@ -212,13 +212,13 @@ class ModelServer:
             if self._watching is not None:
                 self._tell_acts(self._watching, max(0, len(self._steps) - 2), self._listener)
 
-    def _watch(self, request: wire.Watch) -> None:
+    def _watch(self, request: wire.WatchFeature) -> None:
         self._writing()
         self._watching = None if request.feature is None else request
         if self._peer is not None:
             self._tell_acts(request, 0, self._peer)
 
-    def _tell_acts(self, watch: wire.Watch, first: int, client: Client) -> None:
+    def _tell_acts(self, watch: wire.WatchFeature, first: int, client: Client) -> None:
         """Send activations of the watched feature from a token on."""
         if watch.feature is not None:
             base, clamped = self._writing().text_acts(watch.feature, first)

@@ -143,7 +143,7 @@ class ModelClient:
     def _ask_acts(self) -> None:
         if self.is_open and not self._starting:
             feature = self.writing.watched.feature
-            self._watching = self._tell(lambda number: wire.Watch(id=number, feature=feature))
+            self._watching = self._tell(lambda number: wire.WatchFeature(id=number, feature=feature))
 
     def inspect(self, text: str, top: int, *, ablate: bool, chat: bool = False) -> None:
         """Inspect a text; with `chat`, a user's turn or a JSON list of messages."""

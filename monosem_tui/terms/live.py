@@ -76,7 +76,21 @@ SWEEP = Term(
 )
 RECIPE = Term("recipe", "everything that determines a clamped text: prompt, clamps, sampling, seed")
 
-WRITING = (CLAMP, TRAY, BASE, CLAMPED, PERPLEXITY, CLAMP_KL, PAINT, CANDIDATES, BREAKDOWN, OTHER_CLAMPS, STRIP, SAMPLING, SWEEP)
+WRITING = (
+    CLAMP,
+    TRAY,
+    BASE,
+    CLAMPED,
+    PERPLEXITY,
+    CLAMP_KL,
+    PAINT,
+    CANDIDATES,
+    BREAKDOWN,
+    OTHER_CLAMPS,
+    STRIP,
+    SAMPLING,
+    SWEEP,
+)
 """The terms of a text that is written."""
 LIVE = (*WRITING, FIRINGS, LOSS_CHANGE, RECIPE)
 """All of them."""

@@ -99,7 +99,7 @@ class ChangeClamps(_Numbered):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watch(_Numbered):
+class WatchFeature(_Numbered):
     """Send a feature's activations on the tokens of the present text. Answers, with the id of this request: Watched
     for those so far, and for each that follows."""
 
@@ -273,7 +273,7 @@ class Gone:
     why: str
 
 
-Request = Load | Inspect | Start | Go | Pause | ChangeClamps | Watch | Branch | StartSweep | Stop | Recall
+Request = Load | Inspect | Start | Go | Pause | ChangeClamps | WatchFeature | Branch | StartSweep | Stop | Recall
 Answer = (
     Hello
     | Working

@@ -52,7 +52,7 @@ class Fake:
         self.clamps: tuple[str, ...] = ()
         self.going: wire.Go | None = None
         self.left: int | None = None
-        self.watching: wire.Watch | None = None
+        self.watching: wire.WatchFeature | None = None
         self.number, self.longest, self.seed = 0, 0, 0
         self.rest = b""
         self.evil = ""
@@ -99,7 +99,7 @@ class Fake:
             case wire.ChangeClamps():
                 self.clamps = request.clamps
                 send(wire.Changed(id=request.id, clamps=request.clamps, from_token=self.number))
-            case wire.Watch():
+            case wire.WatchFeature():
                 self.watching = request
                 self.send_acts(0)
             case wire.Branch():

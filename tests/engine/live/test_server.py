@@ -191,11 +191,11 @@ def test_pause_and_branch(child: Child, run: RunFolder) -> None:
     child.until(wire.Rested)
     child.tell(wire.Go(id=5))
     child.until(wire.Rested)
-    child.tell(wire.Watch(id=9, feature=3))
+    child.tell(wire.WatchFeature(id=9, feature=3))
     child.tell(wire.Branch(id=6, token=3), wire.ChangeClamps(id=7, clamps=()), wire.Go(id=8))
     assert child.until(wire.Branched).token == 3
     child.until(wire.Rested)
-    child.tell(wire.Watch(id=10, feature=None), wire.Pause(id=11), wire.Stop(id=12))
+    child.tell(wire.WatchFeature(id=10, feature=None), wire.Pause(id=11), wire.Stop(id=12))
     child.until(wire.Stopped)
     own = session(run, detail=True)
     found = [step.candidates for step in iter(own.step, None)]

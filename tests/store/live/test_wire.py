@@ -40,7 +40,7 @@ MESSAGES: list[wire.Request | wire.Answer] = [
     wire.Go(id=5, tokens=3),
     wire.Pause(id=6),
     wire.ChangeClamps(id=7, clamps=()),
-    wire.Watch(id=7, feature=12),
+    wire.WatchFeature(id=7, feature=12),
     wire.Branch(id=8, token=3, seed=None),
     wire.StartSweep(id=9, recipe=RECIPE),
     wire.Stop(id=10),
