@@ -40,6 +40,7 @@ PLACEHOLDERS: dict[Kind, str] = {
     "settings": "t=0.8 p=0.95 k=40 max=200 seed=1, or greedy",
     "text": "any text; pasted lines stay lines",
     "document": "number of a document of the corpus",
+    "feature": "number of a feature; none for the clamp under the cursor",
     "sweep": "strengths of one feature: 412=max*0.5,max*1,max*2@response",
     "recipe": "a name, or a file: NAME.json",
     "recipe file": "path of a recipe",
