@@ -21,7 +21,7 @@ from engine.comparison.paired_figures import (
     pair_correlations,
     resamplings,
 )
-from engine.comparison.unit_matrix import Alignment, Room, Sparse, by_unit, unit_activations
+from engine.comparison.unit_matrix import Alignment, ArrayRoom, Sparse, by_unit, unit_activations
 from engine.runtime.progress import Progress
 from store.comparison.figures import (
     NO_PARTNER,
@@ -88,7 +88,7 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
         MonosemError: the indexes have no text in common, or are of rows of an array.
     """
     both, memory = (first, second), settings.memory // 2
-    text = _read(both, shared_text(first, second, settings, progress), Room(memory), progress)
+    text = _read(both, shared_text(first, second, settings, progress), ArrayRoom(memory), progress)
     choosing, measured = text.sums(text.choosing), text.sums(text.measuring)
     judged = _judged(choosing, measured, settings.least)
     with progress.task("partners", 1 + settings.shifts, "searches") as bar:
@@ -111,7 +111,7 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
     return Comparison(_summary(text.units, settings, matching, (told[0], told[1])), (sides[0], sides[1]))
 
 
-def _read(both: Sequence[IndexedRun], units: TextUnits, room: Room, progress: Progress) -> _Text:
+def _read(both: Sequence[IndexedRun], units: TextUnits, room: ArrayRoom, progress: Progress) -> _Text:
     """Read the activations of both sides."""
     with progress.task("activations of units", 3, "matrices") as bar:
         acts = []

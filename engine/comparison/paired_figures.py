@@ -17,7 +17,7 @@ from store.comparison.figures import LEVELS, NO_PARTNER
 
 
 @dataclass(frozen=True)
-class Documents:
+class UnitDocuments:
     """The documents of the units that count."""
 
     member_UD: Sparse
@@ -26,7 +26,7 @@ class Documents:
     """Units that count of each document; only documents that have some are there."""
 
     @classmethod
-    def of(cls, document_U: NDArray[np.int32], aligned: Alignment) -> Documents:
+    def of(cls, document_U: NDArray[np.int32], aligned: Alignment) -> UnitDocuments:
         """Number the documents anew, from 0."""
         kept = np.flatnonzero(aligned.kept_U)
         _, number = np.unique(document_U[kept], return_inverse=True)
@@ -43,7 +43,7 @@ class DocumentSums:
     units_D: Figures
 
     @classmethod
-    def of(cls, first_FU: Sparse, second_FU: Sparse, documents: Documents) -> DocumentSums:
+    def of(cls, first_FU: Sparse, second_FU: Sparse, documents: UnitDocuments) -> DocumentSums:
         """Sum activations of features, and of each one's partner, over the units of each document."""
         parts = (first_FU.multiply(second_FU), first_FU, second_FU, first_FU.power(2), second_FU.power(2))
         ab, a, b, aa, bb = (csr_matrix(part) @ documents.member_UD for part in parts)
@@ -98,7 +98,7 @@ def of_pairs(
         aligned: the units that count.
         weight_DR: how often each of their documents is drawn in each resampling.
     """
-    documents, parts = Documents.of(document_U, aligned), list[PairFigures]()
+    documents, parts = UnitDocuments.of(document_U, aligned), list[PairFigures]()
     for rows in feature_blocks(len(partner_F)):
         mine = aligned.align(acts[side][rows], side)
         beside = aligned.align(partners_acts(acts[1 - side], partner_F[rows]), 1 - side)

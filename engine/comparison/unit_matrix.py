@@ -24,7 +24,7 @@ ENTRIES = 1 << 22
 """Entries that are brought into order at once: some 200 MB."""
 
 
-class Room:
+class ArrayRoom:
     """Room for large arrays: some bytes of memory, and temporary files for what does not fit there.
 
     The files have no names, so nothing is left of them; the system writes their pages out where memory is short.
@@ -48,7 +48,7 @@ class Room:
             return np.memmap(file, dtype, "r+", shape=(size,))
 
 
-def unit_activations(store: FeatureStore, unit_N: NDArray[np.int64], n_units: int, room: Room) -> Sparse:
+def unit_activations(store: FeatureStore, unit_N: NDArray[np.int64], n_units: int, room: ArrayRoom) -> Sparse:
     """Return activations [F, U] in float32: for each unit the largest of its tokens'.
 
     Args:
@@ -77,7 +77,7 @@ def unit_activations(store: FeatureStore, unit_N: NDArray[np.int64], n_units: in
     return csr_matrix((act_E[:end], unit_E[:end], indptr), (store.d_sae, n_units))
 
 
-def by_unit(acts_FU: Sparse, room: Room) -> Sparse:
+def by_unit(acts_FU: Sparse, room: ArrayRoom) -> Sparse:
     """Return the transposed matrix [U, F] in float64, features ascending."""
     n_features, n_units = acts_FU.shape
     count_U, blocks = np.zeros(n_units, np.int64), list(_blocks(np.diff(acts_FU.indptr)))
