@@ -19,7 +19,7 @@ from monosem_tui.widgets.line_view import OneLine
 
 NoteKind = Literal["label", "tags", "comment"]
 LiveKind = Literal[
-    "prompt", "system", "clamp", "settings", "text", "document", "sweep", "recipe", "recipe file", "export"
+    "prompt", "system", "clamp", "settings", "text", "document", "feature", "sweep", "recipe", "recipe file", "export"
 ]
 Kind = Literal["/", ":", ">", "find"] | NoteKind | LiveKind
 """A filter, a number or a command, a command that is chosen, a pattern, a note, or something for the live model."""
@@ -40,6 +40,7 @@ PLACEHOLDERS: dict[Kind, str] = {
     "settings": "t=0.8 p=0.95 k=40 max=200 seed=1, or greedy",
     "text": "any text; pasted lines stay lines",
     "document": "number of a document of the corpus",
+    "feature": "number of a feature; none for the clamp under the cursor",
     "sweep": "strengths of one feature: 412=max*0.5,max*1,max*2@response",
     "recipe": "a name, or a file: NAME.json",
     "recipe file": "path of a recipe",

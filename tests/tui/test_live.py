@@ -73,6 +73,16 @@ async def test_texts_differ_from_the_token_that_clamps_change(
         assert "KL mean 1.50 nats from token 5" in text
         assert "96 tok/s" in text
         assert style_digest(pilot, Palette()).count("heat 4") > 3
+        await pilot.press("v")  # by the clamped feature: token n has n % 4, twice that in the clamped text
+        await until(pilot, lambda: len(screen.connection.talk.writing.watched.clamped) == 199)
+        assert screen.connection.talk.writing.watched.clamped[:5] == [0, 2, 4, 6, 0]
+        assert "painted by 0 water, boats, the sea, before clamps" in screen_text(pilot)
+        assert style_digest(pilot, Palette()).count("heat 3") > 6
+        await pilot.press("V", *keys("48"), "enter")
+        assert "'48' is not a feature of this run" in screen_text(pilot)
+        await pilot.press("escape", "V", "7", "enter")
+        await until(pilot, lambda: len(screen.connection.talk.writing.watched.base) == 199)
+        assert "painted by 7 " in screen_text(pilot)
         await pilot.press("v")
         assert "heat" not in style_digest(pilot, Palette())
         await pilot.press("v")
@@ -80,7 +90,8 @@ async def test_texts_differ_from_the_token_that_clamps_change(
         y, line = next((y, line) for y, line in enumerate(text.splitlines()) if first in line)
         await pilot.click(offset=(line.index(first) + len(first) + 1, y))  # behind it, the sixth
         assert screen.writing.shown.cursor == 5
-        assert "token 6" in screen_text(pilot)
+        assert "token 6 unclamped" in screen_text(pilot)
+        assert "77.9 %" in screen_text(pilot)
         await pilot.press("r")
         assert "greedy" in screen_text(pilot)
 
@@ -406,7 +417,7 @@ async def test_a_store_by_itself_has_no_model(make_app: MakeApp, tmp_path: Path,
 
 
 def test_every_key_of_live_is_pressed_here() -> None:
-    pressed = set("p ] - 0 x d a m j k h l v b g r s w e o @ C S H L f ctrl+g space enter".split())
+    pressed = set("p ] - 0 x d a m j k h l v V b g r s w e o @ C S H L f ctrl+g space enter".split())
     for action in at(Where.WRITING):
         assert pressed & set(action.keys), action.id
 
