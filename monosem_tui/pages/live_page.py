@@ -13,6 +13,7 @@ from monosem_tui.live.model_client import ModelClient, Phase
 from monosem_tui.live.tray import Tray
 from monosem_tui.pages.live_candidates import candidate_lines
 from monosem_tui.pages.live_contents import Shown
+from monosem_tui.pages.live_help import start_lines
 from monosem_tui.pages.live_paint import legend
 from monosem_tui.pages.live_strips import breakdown_lines, figures, strips
 from monosem_tui.pages.live_texts import text_lines
@@ -24,14 +25,6 @@ LOW = 30
 MOST_CANDIDATES = 8
 MOST_WHY = 3
 """Most lines of an error."""
-START = (
-    ("p", "types a prompt, and enter writes from it"),
-    ("a", "adds a clamp: 412=max*4, 412=8.5, 412=off, 412=+3@response"),
-    ("c", "in Browse puts the feature under the cursor into the tray"),
-    ("ctrl+g", "writes, and stops; strengths may change meanwhile"),
-    ("i", "shows the features on any text"),
-    ("o", "shows the recipes that were kept, and writes them again"),
-)
 
 
 def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
@@ -121,11 +114,5 @@ def _texts(shown: Shown, cells: int, room: int, top: int) -> list[Line]:
     swept = shown.talk.swept
     if shown.sweeping and swept is not None:
         return [rule(sweep_title(swept), cells), *sweep_lines(swept, shown.vocabulary, cells, room - 1)]
-    return text_lines(shown, cells, room, top) if len(shown.talk.writing) else _start(shown, cells, room)
-
-
-def _start(shown: Shown, cells: int, room: int) -> list[Line]:
-    lines = [rule("text", cells)]
-    if shown.talk.phase in (Phase.NONE, Phase.RESTING):
-        lines += [crop(line(f" {key:>6}  ", Span(what, Role.DIM)), cells) for key, what in START]
-    return (lines + [()] * room)[:room]
+    how = shown.talk.phase in (Phase.NONE, Phase.RESTING)
+    return text_lines(shown, cells, room, top) if len(shown.talk.writing) else start_lines(shown, cells, room, how=how)

@@ -33,6 +33,7 @@ from store.live.model_outputs import (
     DrawnToken,
     Firing,
     NextTokens,
+    PromptFeature,
     ReadToken,
     SampledText,
     Step,
@@ -102,6 +103,9 @@ class Fake:
             case wire.WatchFeature():
                 self.watching = request
                 self.send_acts(0)
+            case wire.RankPrompt():
+                found = (PromptFeature(2, 6.0, 12), PromptFeature(0, 3.0, 13), PromptFeature(5, 1.0, 14))
+                send(wire.PromptRanked(id=request.id, features=found))
             case wire.Branch():
                 self.settle()
                 self.number = request.token

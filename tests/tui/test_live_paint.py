@@ -25,7 +25,7 @@ from monosem_tui.pages.live_page import live_lines
 from monosem_tui.pages.live_paint import KL_EDGES, PaintKind, act_step, kl_step
 from store.index.vocabulary import Vocabulary
 from store.live.clamp import parse_clamp
-from store.live.model_outputs import DrawnToken, NextTokens, Step
+from store.live.model_outputs import DrawnToken, NextTokens, PromptFeature, Step
 from store.live.wire import Watched
 from tests.tui.screens import MEANINGFUL
 
@@ -271,3 +271,41 @@ def test_the_token_at_a_cell() -> None:
                 found.add(int(match[1]))
         assert found == set(range(30))
         assert page.token_at(3, 0) is page.token_at(0, height - 1) is None
+
+
+# Where a half would be empty
+
+
+def test_without_clamps_the_clamped_half_helps() -> None:
+    writing = written(range(30), range(30), [0.0] * 30)
+    writing.obeyed.clear()
+    writing.obey(0, [])
+    page = shown(writing)
+    for cells, height in SIZES:
+        lines = "\n".join(map(text_of, live_lines(page, cells, height)))
+        assert "no clamp: this half would say the same" in lines
+        assert lines.count("w29") == 1  # the text once
+    writing.prompt_features = tuple(PromptFeature(n, 4.0 - n / 10, n) for n in range(30))
+    page.offered = 12
+    for cells, height in SIZES:
+        found = live_lines(page, cells, height)
+        (here,) = [
+            text_of(spans)
+            for spans in found
+            if text_of(spans)[max(0, cells // 2 - 1) :].find("▌") >= 0 or text_of(spans).startswith("▌")
+        ]
+        assert re.search(r"▌ +12 +2.8 .*70.0 %  ·w12", here)
+    assert page.feature == 12
+    page.tray.add(parse_clamp("12=max*1"))
+    assert page.feature is None
+    assert "no clamp:" not in "\n".join(map(text_of, live_lines(page, 80, 24)))
+
+
+def test_before_anything_is_written_recipes_are_named() -> None:
+    page = shown(Transcript())
+    page.recipes = lambda: ["the sea", "\x1b[31mred", *map(str, range(50))]
+    for cells, height in SIZES:
+        lines = list(map(text_of, live_lines(page, cells, height)))
+        assert any("recipes 52 · o opens them" in one for one in lines)
+        assert "  the sea" in lines
+        assert len(lines) == height
