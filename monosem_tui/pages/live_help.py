@@ -19,8 +19,8 @@ START = (
     ("o", "shows the recipes that were kept, and writes them again"),
 )
 NO_CLAMP = (
-    ("a", "types a clamp: 412=max*1@response, 412=off"),
-    ("c", "clamps the feature under the cursor, here or in Browse"),
+    ("a", "types a clamp: 412=max*1, 412=off"),
+    ("c", "clamps a feature: here, in Browse, in Find"),
 )
 BAR = 8
 NAME = 6

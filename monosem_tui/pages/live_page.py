@@ -14,7 +14,7 @@ from monosem_tui.live.tray import Tray
 from monosem_tui.pages.live_candidates import candidate_lines
 from monosem_tui.pages.live_contents import Shown
 from monosem_tui.pages.live_help import start_lines
-from monosem_tui.pages.live_paint import legend
+from monosem_tui.pages.live_paint import PaintKind, legend
 from monosem_tui.pages.live_strips import breakdown_lines, figures, strips
 from monosem_tui.pages.live_texts import text_lines
 from monosem_tui.pages.live_tray import tray_lines
@@ -42,18 +42,27 @@ def _below(shown: Shown, cells: int, height: int) -> list[Line]:
     writing = shown.talk.writing
     if not len(writing):
         return [()]
-    said = figures(writing, shown.vocabulary, shown.cursor, cells)
-    scale = legend(shown.paint, shown.tray, shown.label, shown.top())
     low = height < LOW and shown.cursor is not None
-    one_line = width_of(said) + width_of(scale) + 3 <= cells
-    figured = [spread(said, line(*scale, " "), cells)] if one_line else [said, crop(line(" ", *scale), cells)]
     most = 0 if low else max(1, height // 8)
+    drawn = strips(writing, shown.tray, shown.maximum, shown.cursor, cells, most)
     return [
         *breakdown_lines(broken_down(writing), shown.vocabulary, cells),
-        *(figured[-1:] if low else figured),
+        *_figured(shown, cells, low=low),
         *candidate_lines(shown, cells, max(3, min(MOST_CANDIDATES, height // 5))),
-        *strips(writing, shown.tray, shown.maximum, shown.cursor, cells, most),
+        *(drawn[1:] if shown.alone else drawn),  # KL is 0
     ]
+
+
+def _figured(shown: Shown, cells: int, *, low: bool) -> list[Line]:
+    """Return figures and what the paint means, on one line where both fit; where it is `low`, the latter alone."""
+    said = figures(shown.talk.writing, shown.vocabulary, shown.cursor, cells, alone=shown.alone)
+    if shown.alone and shown.paint.kind is PaintKind.KL:  # which is 0
+        return [said]
+    scale = legend(shown.paint, shown.tray, shown.label, shown.top())
+    if not low and width_of(said) + width_of(scale) + 3 <= cells:
+        return [spread(said, line(*scale, " "), cells)]
+    legend_line = crop(line(" ", *scale), cells)
+    return [legend_line] if low else [said, legend_line]
 
 
 def title(talk: ModelClient, cells: int) -> list[Line]:

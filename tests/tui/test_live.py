@@ -58,9 +58,7 @@ async def test_a_text_under_clamps(size: tuple[int, int], make_app: MakeApp, mon
         assert_golden(f"live-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
 
 
-async def test_features_of_the_prompt_fill_the_empty_half(
-    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_features_of_the_prompt_fill_the_empty_half(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch)
     async with make_app().run_test(size=(80, 24)) as pilot:
         screen = await live(pilot)
