@@ -54,15 +54,17 @@ def _below(shown: Shown, cells: int, height: int) -> list[Line]:
 
 
 def _figured(shown: Shown, cells: int, *, low: bool) -> list[Line]:
-    """Return figures and what the paint means, on one line where both fit; where it is `low`, the latter alone."""
-    said = figures(shown.talk.writing, shown.vocabulary, shown.cursor, cells, alone=shown.alone)
+    """Return figures and what the paint means, on one line where both fit; where it is `low`, in short."""
+    writing, at = shown.talk.writing, shown.cursor
+    said = figures(writing, shown.vocabulary, at, cells, alone=shown.alone)
     if shown.alone and shown.paint.kind is PaintKind.KL:  # which is 0
         return [said]
-    scale = legend(shown.paint, shown.tray, shown.label, shown.top())
-    if not low and width_of(said) + width_of(scale) + 3 <= cells:
+    scale = legend(shown.paint, shown.tray, shown.label, shown.top(), short=low)
+    if low and at is not None and at < len(writing.kl):
+        return [crop(line(f" token {at + 1:<4} ", Span("KL ", Role.DIM), f"{writing.kl[at]:<5.2f} ", *scale), cells)]
+    if width_of(said) + width_of(scale) + 3 <= cells:
         return [spread(said, line(*scale, " "), cells)]
-    legend_line = crop(line(" ", *scale), cells)
-    return [legend_line] if low else [said, legend_line]
+    return [said, crop(line(" ", *scale), cells)]
 
 
 def title(talk: ModelClient, cells: int) -> list[Line]:
