@@ -15,7 +15,7 @@ from typing import Any
 
 import typer
 
-from monosem_tui.cli import output, ranks
+from monosem_tui.cli import output
 from monosem_tui.cli.config import CONFIG_FILE
 from monosem_tui.draw.flags import with_flags
 from store.files.errors import FULL, NAMED, MonosemError, UnguardedWarning
@@ -35,7 +35,7 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     words = list(arguments)
     own = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in own or os.environ.get("MONOSEM_DEBUG", "0") not in ("", "0")
-    ranks.words.set(tuple(words))
+    output.command_line[:] = words
     words = [word for word in own if word != "--debug"] + words[len(own) :]
     context: Any = None
     try:
@@ -47,7 +47,7 @@ def run(command: Any, arguments: Sequence[str]) -> int:
         code = leaving.exit_code
     except KeyboardInterrupt:
         again = "; run the same command with --resume to go on" if "resume" in _parameters(command, context) else ""
-        if not ranks.is_told():
+        if not output.left_error():
             output.narrate(f"monosem: stopped{again}")
         code = WRONG_USE
     except Exception as error:
@@ -109,7 +109,9 @@ def _flushed(code: int) -> int:
 
 
 def _output_failed(error: OSError) -> int:
-    ranks.complain(f"cannot write the output: {error.strerror}", "Free some space where it goes, or pipe it elsewhere.")
+    output.complain(
+        f"cannot write the output: {error.strerror}", "Free some space where it goes, or pipe it elsewhere."
+    )
     return FAILED
 
 
@@ -122,23 +124,23 @@ def _explain(error: Exception, debug: bool, known: set[str]) -> int:
         output.narrate("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, MonosemError):
         advice = [part for part in _SENTENCES.split(error.hint) if {f[1] for f in NAMED.finditer(part)} <= known]
-        ranks.complain(with_flags(error.what), with_flags(" ".join(advice)))
+        output.complain(with_flags(error.what), with_flags(" ".join(advice)))
         return error.exit_code
     if isinstance(error, typer.Abort):
         output.narrate("monosem: stopped")
         return WRONG_USE
     # Typer's class of usage errors has moved between its versions; its methods have not.
     if hasattr(error, "format_message"):
-        ranks.complain(*_usage(error))
+        output.complain(*_usage(error))
         return WRONG_USE
     if isinstance(error, OSError) and error.strerror and not isinstance(error, BrokenPipeError):
         if error.errno in FULL and error.filename is None:  # errors about files are known already
             return _output_failed(error)
         where = "" if error.filename is None else f"{error.filename}: "
         is_named = isinstance(error, _NAMED) or error.errno == errno.ENAMETOOLONG
-        ranks.complain(f"{where}{error.strerror}", "" if debug or is_named else "--debug shows where.")
+        output.complain(f"{where}{error.strerror}", "" if debug or is_named else "--debug shows where.")
         return WRONG_USE if is_named else FAILED
-    ranks.complain(f"internal error: {type(error).__name__}: {error}; --debug shows the traceback")
+    output.complain(f"internal error: {type(error).__name__}: {error}; --debug shows the traceback")
     return FAILED
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
-from store.index.early_segments import early_segments, number_early
 from store.index.index_file import IndexFile
 from store.index.merge import merge
 from store.index.segment import IndexPlan, SegmentCoverage, common_path, complete_segments, covered, discard, read_plan
@@ -44,6 +43,8 @@ def features_coverage(features: Path) -> IndexCoverage | None:
 
 def segments_coverage(index: Path) -> IndexCoverage | None:
     """Return the coverage of the segments written so far; None where there are none."""
+    from store.index.early_segments import early_segments
+
     if not complete_segments(index) and not early_segments(index):
         return None
     found: SegmentCoverage = covered(index)
@@ -88,6 +89,8 @@ def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) ->
         MonosemError: there is nothing to merge, the segments are of another autoencoder, or `partial` or `overwrite`
             was needed and not given.
     """
+    from store.index.early_segments import number_early
+
     number_early(run.index)
     segments, features = segments_coverage(run.index), features_coverage(run.features)
     if segments is None and features is not None and features.complete:

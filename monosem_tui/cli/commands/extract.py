@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from monosem_tui.cli import options as o
-from monosem_tui.cli.ranks import Nproc
 from store.settings.extract import ExtractSettings
 
 
@@ -16,7 +15,7 @@ def extract(
     out: o.Out = None,
     runs_dir: o.RunsDir = None,
     resume: o.Resume = False,
-    nproc: Nproc = 1,
+    nproc: o.Nproc = 1,
     dry_run: o.DryRun = False,
     json: o.Json = False,
 ) -> None:

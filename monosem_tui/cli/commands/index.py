@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import options as o
-from monosem_tui.cli.ranks import Nproc
 from store.settings.trained_run import IndexSettings
 
 
@@ -19,7 +18,7 @@ def index(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the index there is, once the new one is complete.")
     ] = False,
-    nproc: Nproc = 1,
+    nproc: o.Nproc = 1,
     dry_run: o.DryRun = False,
     json: o.Json = False,
 ) -> None:

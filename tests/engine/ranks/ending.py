@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from monosem_tui.cli.ranks import complain
+from monosem_tui.cli.output import complain
 from tests.patience import PATIENCE, eventually
 
 if __name__ == "__main__":
