@@ -11,7 +11,7 @@ Row = list[int]
 """Token numbers on one line."""
 
 
-def rows(tokens: Sequence[str], cells: int, *, newlines: bool = False) -> list[Row]:
+def rows(tokens: Sequence[str], cells: int, *, newlines: bool = False, indents: bool = False) -> list[Row]:
     """Break tokens into lines of at most `cells` cells.
 
     A line starts with a word where possible; the space before that word takes no cell. A word longer than a line is
@@ -21,6 +21,7 @@ def rows(tokens: Sequence[str], cells: int, *, newlines: bool = False) -> list[R
         tokens: as displayed.
         cells: width.
         newlines: whether `↵` ends a line.
+        indents: whether a line that follows `↵` keeps all spaces at its start.
     """
     found: list[Row] = []
     row: Row = []
@@ -31,7 +32,8 @@ def rows(tokens: Sequence[str], cells: int, *, newlines: bool = False) -> list[R
             found.append(row)
             row, used = [], 0
         for i in word:
-            size = width(tokens[i]) - (not row and _spaced(tokens[i]))
+            begins = not row and _spaced(tokens[i]) and not (indents and _after_newline(tokens, i))
+            size = width(tokens[i]) - begins
             if row and used + size > cells:
                 found.append(row)
                 row, used = [], 0
@@ -43,16 +45,21 @@ def rows(tokens: Sequence[str], cells: int, *, newlines: bool = False) -> list[R
     return [*found, row] if row else found
 
 
-def drawn(spans: Sequence[Span], row: Row, cells: int) -> list[Span]:
+def drawn(spans: Sequence[Span], row: Row, cells: int, *, indents: bool = False) -> list[Span]:
     """Return the spans of one line of `rows`, one per token."""
     kept = [spans[i] for i in row]
-    kept[0] = Span(unspaced(kept[0].text), kept[0].role)
+    if not (indents and row[0] and spans[row[0] - 1].text.endswith(NEWLINE)):
+        kept[0] = Span(unspaced(kept[0].text), kept[0].role)
     return [Span(cut(kept[0].text, cells), kept[0].role)] if len(kept) == 1 else kept
 
 
 def unspaced(token: str) -> str:
     """Return a token for the start of a line, without its leading space."""
     return token[1:] if _spaced(token) else token
+
+
+def _after_newline(tokens: Sequence[str], number: int) -> bool:
+    return number > 0 and tokens[number - 1].endswith(NEWLINE)
 
 
 def _spaced(token: str) -> bool:

@@ -16,7 +16,8 @@ from rich.cells import cell_len
 ELLIPSIS = "…"
 NEWLINE = "↵"
 TAB = "⇥"
-_NAMED = {"\n": NEWLINE, "\t": TAB, "\r": "␍"}
+RETURN = "␍"
+_NAMED = {"\n": NEWLINE, "\t": TAB, "\r": RETURN}
 _ALONE = "◌"
 """Carries a combining mark that has no letter before it."""
 _MOST_MARKS = 4

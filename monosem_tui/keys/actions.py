@@ -72,6 +72,7 @@ class Need(Enum):
 
     RUN = "no run is open: 5 shows the runs, enter opens one"
     FEATURES = "the list is empty"
+    MATCHES = "no filter is on: / types one, ⏎ opens the page"
     DEAD = "no feature of this run is dead"
     ROOM = "both panes need a terminal of 110 columns"
     BACK = "nothing to go back to; q quits"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from monosem_tui.keys.actions import KeyGroup, Need, Where
 from monosem_tui.keys.panes import leafing, rows, scrolling
 
+_FOUND = Need.MATCHES
 _list = KeyGroup(Where.LIST, "list", Need.FEATURES)
 LIST = (
     _list("next", "move(1)", "j down", "next feature", "next, previous", "j/k move"),
@@ -13,6 +14,8 @@ LIST = (
     *rows(_list),
     _list("first", "end(-1)", "g home", "first feature", "first, last"),
     _list("last", "end(1)", "G end", "last feature"),
+    _list("next-match", "move(1)", "n", "next feature that the filter or the pattern found", "next match", need=_FOUND),
+    _list("match-before", "move(-1)", "N", "match before", need=_FOUND),
     _list("open", "open", "enter", "open the feature's page", "open its page", "⏎ page"),
 )
 _page = KeyGroup(Where.PAGE, "page")
@@ -40,7 +43,12 @@ PAGE = (
     _page("one", "one", "o", "one example a document, or a context"),
     _page("random", "draw", "r", "draw other random examples"),
 )
-DOCUMENT = scrolling(KeyGroup(Where.DOCUMENT, "document"))
+_document = KeyGroup(Where.DOCUMENT, "document")
+DOCUMENT = (
+    *scrolling(_document),
+    _document("next", "choose(1)", "n", "next token on which the feature fires", "next firing", "n/N firing"),
+    _document("previous", "choose(-1)", "N", "firing token before"),
+)
 _browse = KeyGroup(Where.BROWSE, "browse")
 BROWSE = (
     _browse("filter", "filter", "/", "filter the list", "filter the list", "/ filter"),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monosem_tui.draw.token_text import display_tokens
+from monosem_tui.model.context_borders import Border, context_borders
 from monosem_tui.model.example_choice import CUTS, Cuts
 from monosem_tui.model.feature_card import ShownExample
 from store.files.errors import MonosemError
@@ -43,11 +44,16 @@ class Stretch:
     stop: int
     tokens: list[str]
     act_T: NDArray[np.float32]
+    borders: tuple[Border, ...] = ()
+
+    def holds(self, place: int) -> bool:
+        """Return whether a corpus position is inside."""
+        return self.start <= place < self.stop
 
     def example(self, place: int) -> ShownExample:
         """Return the stretch as an example, with the peak marked if it is inside."""
-        peak = place - self.start if self.start <= place < self.stop else -1
-        return ShownExample(self.tokens, self.act_T, peak, 0, 0, place)
+        peak = place - self.start if self.holds(place) else -1
+        return ShownExample(self.tokens, self.act_T, peak, 0, 0, place, borders=self.borders)
 
 
 def find_whole(store: FeatureStore, feature: int, place: int) -> Whole:
@@ -63,6 +69,12 @@ def find_whole(store: FeatureStore, feature: int, place: int) -> Whole:
         return Whole(feature, place, *store.document_span(place), f"document {number}", top, noun)
     context = store.context_of(place)
     return Whole(feature, place, context.start, context.start + context.length, f"context {context.number}", top, noun)
+
+
+def firing_places(store: FeatureStore, whole: Whole) -> NDArray[np.int64]:
+    """Return the corpus positions of a document at which the feature fires, ascending."""
+    place_N = store.places(whole.feature)
+    return np.sort(place_N[(place_N >= whole.start) & (place_N < whole.stop)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,10 +142,10 @@ def passage(store: FeatureStore, place: int, feature: int | None = None, most: i
     return Passage(whole.name, text, whole.stop - whole.start, token_T, at, feature, act_T[kept_T])
 
 
-def first_stretch(store: FeatureStore, whole: Whole, cuts: Cuts = CUTS) -> Stretch:
-    """Return the text around the peak, or all of a short document."""
-    start = _cut(store, whole, whole.place - cuts.size, cuts)
-    return _read(store, whole, start, _cut(store, whole, whole.place + cuts.size, cuts))
+def stretch_around(store: FeatureStore, whole: Whole, place: int, cuts: Cuts = CUTS) -> Stretch:
+    """Return the text around a position, or all of a short document."""
+    start = _cut(store, whole, place - cuts.size, cuts)
+    return _read(store, whole, start, _cut(store, whole, place + cuts.size, cuts))
 
 
 def stretch_before(store: FeatureStore, whole: Whole, place: int, cuts: Cuts = CUTS) -> Stretch:
@@ -148,7 +160,9 @@ def stretch_from(store: FeatureStore, whole: Whole, place: int, cuts: Cuts = CUT
 
 def _read(store: FeatureStore, whole: Whole, start: int, stop: int) -> Stretch:
     tokens = display_tokens(store.vocabulary.tokens(store.tokens(start, stop)))
-    return Stretch(start, stop, tokens, store.activations(whole.feature, start, stop))
+    # A border at the end stands at the start of the text that follows.
+    borders = tuple(border for border in context_borders(store, start, stop) if border.token < stop - start)
+    return Stretch(start, stop, tokens, store.activations(whole.feature, start, stop), borders)
 
 
 def _cut(store: FeatureStore, whole: Whole, wanted: int, cuts: Cuts) -> int:

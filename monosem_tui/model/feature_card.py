@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.token_text import display_token, display_tokens
+from monosem_tui.model.context_borders import Border, context_borders
 from monosem_tui.model.example_choice import USUAL, ExampleChoice
 from store.index.reader import FeatureStore, Weighted
 from store.notes.note_file import FeatureNotes
@@ -45,6 +46,8 @@ class ShownExample:
     """The role of the turn with the peak; empty outside conversations and in the template."""
     outlier: bool = False
     """Whether the peak is an outlier token."""
+    borders: tuple[Border, ...] = ()
+    """Where one context of the document ends and the next begins."""
 
     @property
     def act(self) -> float:
@@ -233,7 +236,17 @@ def shown(store: FeatureStore, example: Example) -> ShownExample:
     tokens = display_tokens(store.vocabulary.tokens(example.token_T))
     place = example.start + example.peak
     role, outlier = example.role or "", store.layout.is_outlier(place)
-    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position, place, role, outlier)
+    return ShownExample(
+        tokens,
+        example.act_T,
+        example.peak,
+        example.context,
+        example.position,
+        place,
+        role,
+        outlier,
+        context_borders(store, example.start, example.start + len(tokens)),
+    )
 
 
 def _effects(store: FeatureStore, effects: Weighted) -> list[tuple[str, float]]:

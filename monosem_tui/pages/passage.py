@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from monosem_tui.draw import heat
 from monosem_tui.draw import line_breaks as flow
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation
-from monosem_tui.draw.safe_text import width
+from monosem_tui.draw.safe_text import NEWLINE, RETURN, TAB, width
 from monosem_tui.draw.spans import HEAT, Line, Role, Span, crop, crop_left, line
 from monosem_tui.model.feature_card import ShownExample
 
 MARKED = 3
 """Tokens drawn bold where colours do not show the strongest."""
+BORDER = "┊"
+"""Stands where one context of a document ends and the next begins."""
+LONG_LINE = 100
+"""Characters per line break below which a text is read line by line."""
+_BLANKS = (NEWLINE, TAB, RETURN)
+_PARTS = re.compile(f"[^{''.join(_BLANKS)}]+|[{''.join(_BLANKS)}]")
 
 
 @dataclass(frozen=True)
@@ -31,8 +40,14 @@ def frame(examples: list[ShownExample], cells: int) -> Frame:
 
     More before than after, because an activation depends only on the text before.
     """
-    longest = max((sum(map(width, e.tokens[: e.peak])) for e in examples), default=0)
+    longest = max((_cells_before(example) for example in examples), default=0)
     return Frame(cells, min(longest, cells * 3 // 5))
+
+
+def _cells_before(example: ShownExample) -> int:
+    """Return the cells of the text before the peak."""
+    texts = [*map(width, _texts(example)[: example.peak])]
+    return sum(texts) + sum(border.token <= example.peak for border in example.borders)
 
 
 def passage(example: ShownExample, top: float, rendering: Rendering, where: Frame) -> list[Line]:
@@ -44,13 +59,12 @@ def passage(example: ShownExample, top: float, rendering: Rendering, where: Fram
         rendering: how activations are drawn.
         where: the frame, shared by the examples of a section.
     """
-    spans = _drawn(example, top, rendering)
-    lines = [_around(spans, example.peak, where)]
+    pieces = _pieces(example, top, rendering, valued=rendering is Rendering.MARKS)
+    first = next((n for n, piece in enumerate(pieces) if piece.token == example.peak and not piece.bar), 0)
+    lines = [_around([piece.span for piece in pieces], first, where)]
     if rendering is Rendering.RULER:
-        cells = [width(token) for token in example.tokens]
-        marks = [Span(text, Role.DIM) for text in heat.ruler(example.act_T, top, cells)]
-        marks[example.peak] = Span(marks[example.peak].text)
-        lines.append(_without_marks_of_omission(_around(marks, example.peak, where)))
+        marks = _ruler(pieces, example, top)
+        lines.append(_without_marks_of_omission(_around(marks, first, where)))
     return lines
 
 
@@ -67,35 +81,38 @@ class Running:
             top: activation drawn at full heat.
             rendering: how activations are drawn.
             cells: width.
-            newlines: whether `↵` ends a line.
+            newlines: whether `↵` ends a line, and the next one keeps its indentation.
         """
-        self._example, self._top, self._rendering, self._cells = example, top, rendering, cells
-        self._spans = _drawn(example, top, rendering)
-        if rendering is not Rendering.MARKS and example.peak >= 0:
-            text, role = self._spans[example.peak]
-            self._spans[example.peak] = Span(f"{text}‹{activation(example.act)}›", role)
-        self.rows = flow.rows([span.text for span in self._spans], cells, newlines=newlines)
-        """Token numbers of each row."""
+        self._example, self._top, self._rendering = example, top, rendering
+        self._cells, self._newlines = cells, newlines
+        self._pieces = _pieces(example, top, rendering, valued=True)
+        self._spans = [piece.span for piece in self._pieces]
+        texts = [span.text for span in self._spans]
+        self._rows = flow.rows(texts, cells, newlines=newlines, indents=newlines)
+        self.tokens = [self._pieces[row[0]].token for row in self._rows]
+        """Number of the token that each row begins with, or goes on with."""
 
     def row_of(self, token: int) -> int:
-        """Return the row of a token."""
-        return next(number for number, row in enumerate(self.rows) if token <= row[-1])
+        """Return the row that a token begins on."""
+        return next(n for n, row in enumerate(self._rows) if token <= self._pieces[row[-1]].token)
 
     def lines(self, number: int) -> list[Line]:
         """Return a row as lines: one, or two with a ruler."""
-        spans = flow.drawn(self._spans, self.rows[number], self._cells)
+        row = self._rows[number]
+        spans = flow.drawn(self._spans, row, self._cells, indents=self._newlines)
         if self._rendering is not Rendering.RULER:
             return [line(*spans)]
-        row = self.rows[number]
-        marks = heat.ruler(self._example.act_T[row], self._top, [width(span.text) for span in spans])
-        roles = [Role.PLAIN if token == self._example.peak else Role.DIM for token in row]
-        return [line(*spans), line(*map(Span, marks, roles))]
+        pieces = [self._pieces[n]._replace(text=span.text) for n, span in zip(row, spans, strict=True)]
+        return [line(*spans), line(*_ruler(pieces, self._example, self._top))]
 
 
 def block(example: ShownExample, top: float, rendering: Rendering, cells: int, wanted: int) -> list[Line]:
-    """Return `wanted` rows around the peak, more before than after it, with `…` where text is cut."""
-    running = Running(example, top, rendering, cells - 2)
-    n, peak = len(running.rows), running.row_of(example.peak)
+    """Return `wanted` rows around the peak, more before than after it, with `…` where text is cut.
+
+    Lines of code, and of other text with many line breaks, are rows of their own.
+    """
+    running = Running(example, top, rendering, cells - 2, newlines=in_lines(example))
+    n, peak = len(running.tokens), running.row_of(example.peak)
     first = max(0, min(peak - wanted * 3 // 5, n - wanted))
     last = min(first + wanted, n)
     found: list[Line] = []
@@ -106,26 +123,84 @@ def block(example: ShownExample, top: float, rendering: Rendering, cells: int, w
     return found
 
 
-def _drawn(example: ShownExample, top: float, rendering: Rendering) -> list[Span]:
-    """Return one span per token."""
+def in_lines(example: ShownExample) -> bool:
+    """Return whether a text has so many line breaks that it is read line by line, as code is."""
+    breaks = sum(token.count(NEWLINE) for token in example.tokens)
+    return breaks * LONG_LINE > sum(map(len, example.tokens))
+
+
+class _Piece(NamedTuple):
+    """A part of a token that is on one line, or a bar between contexts."""
+
+    token: int
+    text: str
+    role: Role
+    bar: bool = False
+
+    @property
+    def span(self) -> Span:
+        return Span(self.text, self.role)
+
+
+def _texts(example: ShownExample) -> list[str]:
+    """Return the text of each token, without those in whose place a border stands."""
+    texts = list(example.tokens)
+    for border in example.borders:
+        if border.instead and border.token < len(texts):
+            texts[border.token] = ""
+    return texts
+
+
+def _pieces(example: ShownExample, top: float, rendering: Rendering, *, valued: bool) -> list[_Piece]:
+    """Return the text in pieces; a line break ends one, and is dim unless the feature fires on its token.
+
+    Args:
+        example: tokens and activations.
+        top: activation drawn at full heat.
+        rendering: how activations are drawn.
+        valued: whether the activation stands after the peak.
+    """
+    bars = {border.token for border in example.borders}
     steps = heat.bins(example.act_T, top).tolist()
+    roles = _roles(example, steps, rendering)
+    found: list[_Piece] = []
+    for token, (text, role) in enumerate(zip(_texts(example), roles, strict=True)):
+        if token in bars:
+            found.append(_Piece(token, BORDER, Role.DIM, bar=True))
+        parts = [text] if text.isascii() else _PARTS.findall(text)
+        if valued and token == example.peak:  # before line breaks at its end, which end the line
+            breaks = next((n for n, part in enumerate(parts) if part.endswith(NEWLINE)), len(parts))
+            parts.insert(breaks, f"‹{activation(example.act)}›")
+        quiet = not steps[token] and role is Role.PLAIN
+        found += [_Piece(token, part, Role.DIM if quiet and part in _BLANKS else role) for part in parts]
+    if len(example.tokens) in bars:
+        found.append(_Piece(max(0, len(example.tokens) - 1), BORDER, Role.DIM, bar=True))
+    return found
+
+
+def _roles(example: ShownExample, steps: list[int], rendering: Rendering) -> list[Role]:
+    """Return one role per token."""
     if rendering is Rendering.BACKGROUND:
-        return [Span(token, HEAT[step]) for token, step in zip(example.tokens, steps, strict=True)]
+        return [HEAT[step] for step in steps]
     if rendering is Rendering.RULER:
-        return [Span(t, Role.BOLD if i == example.peak else Role.PLAIN) for i, t in enumerate(example.tokens)]
+        return [Role.BOLD if i == example.peak else Role.PLAIN for i in range(len(steps))]
     bold = heat.strongest(example.act_T, MARKED) | ({example.peak} if example.peak >= 0 else set())
-    spans = [
-        Span(token, Role.PEAK if i in bold else Role.UNDER if step else Role.PLAIN)
-        for i, (token, step) in enumerate(zip(example.tokens, steps, strict=True))
+    return [Role.PEAK if i in bold else Role.UNDER if step else Role.PLAIN for i, step in enumerate(steps)]
+
+
+def _ruler(pieces: Sequence[_Piece], example: ShownExample, top: float) -> list[Span]:
+    """Return the marks under some pieces; blanks under a bar."""
+    act = example.act_T[[piece.token for piece in pieces]]
+    marks = heat.ruler(act, top, [width(piece.text) for piece in pieces])
+    return [
+        Span(" " * width(piece.text) if piece.bar else mark, Role.PLAIN if piece.token == example.peak else Role.DIM)
+        for piece, mark in zip(pieces, marks, strict=True)
     ]
-    if example.peak >= 0:
-        spans[example.peak] = Span(spans[example.peak].text + f"‹{activation(example.act)}›", Role.PEAK)
-    return spans
 
 
-def _around(spans: list[Span], peak: int, where: Frame) -> Line:
-    left = crop_left(spans[:peak], where.before)
-    return line(*left, *crop(spans[peak:], where.cells - where.before))
+def _around(spans: list[Span], first: int, where: Frame) -> Line:
+    left = crop_left(spans[:first], where.before)
+    return line(*left, *crop(spans[first:], where.cells - where.before))
 
 
 def _without_marks_of_omission(spans: Line) -> Line:

@@ -6,6 +6,8 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from textual.message import Message
 
 from monosem_tui.draw.heat import Rendering
@@ -35,11 +37,26 @@ class DocumentView(ScrolledView):
         place: int
         before: bool
 
+    @dataclass
+    class PlaceWanted(Message):
+        """Text around a place far from what has been read is needed."""
+
+        place: int
+
+    @dataclass
+    class Ended(Message):
+        """No token fires further on."""
+
+        said: str
+
     def __init__(self, palette: Palette, rendering: Rendering) -> None:
         super().__init__(palette)
         self.rendering = rendering
         self.whole: Whole | None = None
         """The document that is shown."""
+        self.place = 0
+        """Corpus place of the firing token that was chosen last, at first the one that the document was opened at."""
+        self._fires_N: NDArray[np.int64] = np.empty(0, np.int64)
         self._title = ""
         self._stretches: list[Stretch] = []
         self._lines: list[Line] = []
@@ -58,12 +75,36 @@ class DocumentView(ScrolledView):
         last = self._places[end] if end < len(self._places) else self._stretches[-1].stop
         return self._places[min(self.first, len(self._places) - 1)] - self.whole.start, last - self.whole.start
 
-    def show(self, whole: Whole, title: str, stretch: Stretch) -> None:
-        """Show a document at its peak; `title` names the feature."""
-        self.whole, self._title, self._stretches = whole, title, [stretch]
-        self._asked.clear()
-        self._places, self._centred = [], False
-        self.lay_out()
+    def show(self, whole: Whole, title: str, stretch: Stretch, fires_N: NDArray[np.int64]) -> None:
+        """Show a document at its peak.
+
+        Args:
+            whole: the document.
+            title: names the feature.
+            stretch: the text around the peak.
+            fires_N: corpus places at which the feature fires, ascending.
+        """
+        self.whole, self.place, self._title, self._fires_N = whole, whole.place, title, fires_N
+        self._laid_for = None
+        self.show_around(whole, stretch)
+
+    def show_around(self, whole: Whole, stretch: Stretch) -> None:
+        """Show another part of the document, with the chosen token."""
+        if whole is self.whole and stretch.holds(self.place):
+            self._stretches = [stretch]
+            self._asked.clear()
+            self._places, self._centred = [], False
+            self.lay_out()
+
+    def position(self) -> str:
+        """Return which firing token was chosen, and which tokens are on the screen."""
+        whole, (first, last) = self.whole, self.places
+        if whole is None:
+            return ""
+        seen = f"{whole.noun.many} {count(first + 1)}–{count(last)}"
+        if self._sees_chosen:
+            return f"firing {count(self._number + 1)} of {count(len(self._fires_N))} · {seen}"
+        return f"{seen} of {count(whole.stop - whole.start)}"
 
     def as_text(self) -> str:
         """Return what has been read of it, as plain text below its title."""
@@ -100,21 +141,67 @@ class DocumentView(ScrolledView):
             self.jump(self._row_of(top))
         elif self.size.height:  # it has none before it is first on the screen
             self._centred = True
-            self.jump(self._row_of(whole.place) - self.room * 2 // 5)
+            self.jump(self._row_of(self.place) - self.room * 2 // 5)
         self.refresh()
         self._ask()
         self.post_message(self.Moved())
 
     def _laid_out(self, whole: Whole, stretch: Stretch, cells: int) -> tuple[list[Line], list[int]]:
         """Return a stretch's lines, and for each the place that its row begins with."""
-        running = Running(stretch.example(whole.place), whole.top, self.rendering, cells, newlines=True)
+        running = Running(stretch.example(self.place), whole.top, self.rendering, cells, newlines=True)
         lines: list[Line] = []
         places: list[int] = []
-        for number, row in enumerate(running.rows):
+        for number, token in enumerate(running.tokens):
             drawn = running.lines(number)
             lines += drawn
-            places += [stretch.start + row[0]] * len(drawn)
+            places += [stretch.start + token] * len(drawn)
         return lines, places
+
+    # The firing token that is chosen
+
+    @property
+    def _number(self) -> int:
+        """The number of the chosen token among those that fire, counted from 0."""
+        return int(np.searchsorted(self._fires_N, self.place))
+
+    @property
+    def _sees_chosen(self) -> bool:
+        first, last = self.places
+        return self.whole is not None and first <= self.place - self.whole.start < last
+
+    @property
+    def _has_chosen(self) -> bool:
+        """Whether the text around the chosen token has been read."""
+        return any(stretch.holds(self.place) for stretch in self._stretches)
+
+    def action_choose(self, step: int) -> None:
+        """Go to the next token that fires, or the one before; from the top of the screen where none is in sight."""
+        whole, n = self.whole, len(self._fires_N)
+        if whole is None or not n:
+            return
+        if self._sees_chosen or not self._has_chosen:
+            number = self._number
+        else:
+            number = int(np.searchsorted(self._fires_N, self.places[0] + whole.start)) - (step > 0)
+        wanted = max(0, min(number + step, n - 1))
+        if wanted != number + step:
+            said = f"the {'last' if step > 0 else 'first'} of {count(n)} firing {whole.noun.many} in {whole.name}"
+            self.post_message(self.Ended(said))
+        self._go_to(int(self._fires_N[wanted]))
+
+    def _go_to(self, place: int) -> None:
+        """Choose a place, and scroll there if it is not in sight."""
+        changed = {self.place, place}
+        self.place = place
+        for stretch in self._stretches:
+            if any(map(stretch.holds, changed)):
+                self._laid.pop(stretch.start, None)
+        if not self._has_chosen:
+            self.post_message(self.PlaceWanted(place))
+            return
+        self.lay_out()
+        if not self._sees_chosen:
+            self.jump(self._row_of(place) - self.room * 2 // 5)
 
     def _row_of(self, place: int) -> int:
         """Return the first line of the row that a place stands on."""

@@ -302,7 +302,7 @@ async def test_a_document_is_read_as_in_browse(make_app: MakeApp) -> None:
         await until(pilot, lambda: screen.pane.state.in_document and screen.pane.state.document.whole is not None)
         await pilot.pause()
         whole = screen.pane.state.document.whole
-        assert f"of {cast(Whole, whole).stop - cast(Whole, whole).start}" in bottom(pilot)
+        assert f"tokens 1–{cast(Whole, whole).stop - cast(Whole, whole).start}" in bottom(pilot)
         assert "lines" not in bottom(pilot)
         await pilot.press("J")  # another feature closes it
         assert not screen.pane.state.in_document

@@ -94,8 +94,8 @@ BY_MAX = Ordering()
 SEA = Ordering(text="sea")
 # At 80×24 there is room for 20 rows of the list and 21 lines of a page; the list holds 46 features, page 0 53 lines.
 EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
-    (LIST, "move(1)"): ("", {"cursor": 1}),
-    (LIST, "move(-1)"): ("jj", {"cursor": 1}),
+    (LIST, "move(1)"): ("/sea⏎", {"cursor": 1}),  # n as well, which goes through what a filter has found
+    (LIST, "move(-1)"): ("/sea⏎j", {"cursor": 0}),
     (LIST, "turn(0.5)"): ("", {"cursor": 10, "first": 10}),
     (LIST, "turn(-0.5)"): ("G", {"cursor": 35, "first": 16}),
     (LIST, "turn(1)"): ("", {"cursor": 19, "first": 19}),
@@ -135,6 +135,8 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (DOCUMENT, "turn(-1)"): ("⏎n⏎", {}),
     (DOCUMENT, "end(-1)"): ("⏎n⏎", {}),
     (DOCUMENT, "end(1)"): ("⏎n⏎", {}),
+    (DOCUMENT, "choose(1)"): ("⏎n⏎", {}),  # test_reading looks where it goes
+    (DOCUMENT, "choose(-1)"): ("⏎n⏎", {}),
     (FILTER, "keep"): ("/sea", {"typing": ""}),
     (FILTER, "leave"): ("/sea", {"typing": "", "ordering": BY_MAX}),
     (FILTER, "next"): ("/sea", {"cursor": 1}),
@@ -192,6 +194,7 @@ def test_every_action_is_expected() -> None:
     elsewhere = {"quit", "suspend", *(f"view.{view.name}" for view in VIEWS)}
     elsewhere |= {action.id for action in ACTIONS if action.id.startswith("note.")}  # test_notes presses them
     elsewhere.add("browse.partners")  # test_compare does
+    elsewhere |= {"filter.complete", "filter.complete-back"}  # a test below does
     elsewhere |= {"interrupt", "list.middle", "list.row-top", "list.row-bottom"}  # test_habits does
     known = {(action.where, action.name) for action in ACTIONS if action.id in elsewhere}
     found = {(action.where, action.name) for action in ACTIONS if action.where not in ELSEWHERE}
@@ -478,12 +481,14 @@ async def test_a_filter_of_several_terms(make_app: MakeApp, sample: Sample) -> N
         screen.line.paste(" mean>")
         assert sorted(screen.pane.state.listing.order.tolist()) == expected  # what was typed before stays
         await pilot.pause()
-        assert "unfinished" in screen_text(pilot)
+        assert screen_text(pilot).splitlines()[-2:][0].strip() == "▾ a number is expected after >"
+        assert screen_text(pilot).splitlines()[-2].index("▾") == screen_text(pilot).splitlines()[-1].index("mean>") + 5
         title = f"{len(expected)} of 48 features · /max>6 !label:water · max ↓"
         assert title in screen_text(pilot)  # what the list shows
         await press(pilot, "enter")
         assert "a number is expected after >" in screen_text(pilot)
         assert screen.line.typing
+        assert "the list stays as it was" in screen_text(pilot)
         await press(pilot, "escape", "colon", *"filter ")
         screen.line.paste("max>6 nope>1")
         await press(pilot, "enter")
@@ -496,14 +501,42 @@ async def test_a_filter_of_several_terms(make_app: MakeApp, sample: Sample) -> N
         assert len(screen.pane.state.listing.order) == 46
 
 
+async def test_tab_completes_the_terms_of_a_filter_and_the_words_of_the_run(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await press(pilot, "slash")
+        screen = browse_screen(pilot)
+        assert "density>1e-4" in screen_text(pilot).splitlines()[-1]  # the placeholder
+        assert "share of tokens" in screen_text(pilot)
+        for keys, typed in (
+            ("d e n tab", "density>"),
+            ("1 space l a tab", "density>1 label:"),
+            ("tab", "density>1 labelled"),
+            ("ctrl+w", "density>1 "),
+            ("l a b e l : tab", 'density>1 label:"she\x1b[33m and [b]her[/b]"'),  # a menu of two labels
+            ("tab", 'density>1 label:"water, boats, the sea"'),
+            ("ctrl+u t a g tab", "tag:"),
+            ("shift+tab", "tagged"),
+            ("tab tab", "tagged"),
+            ("space t a g : tab", "tagged tag:place"),
+            ("ctrl+u l i k e : tab", f"like:{screen.pane.state.listing.feature}"),
+            ("ctrl+u x y z tab", "xyz"),
+        ):
+            await press(pilot, *keys.split())
+            assert screen.input.text == typed, keys
+        await press(pilot, "escape")
+        assert "share of tokens" not in screen_text(pilot)
+        screen.line.open("/", "", bool)  # a line without a guide has none of its panel
+        assert not screen.guidance.display
+
+
 async def test_a_key_without_a_use_says_where_it_has_one(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         for keys, sentence in {
-            "n": "n works on the page: next example or feature",
+            "n": "n: no filter is on: / types one, ⏎ opens the page",
             "}": "} works on the page: next section",
             "[": "[ works in Live: the clamp under the cursor weaker",
             "X": "X has no use here: ? shows the keys",
-            "⏎n⏎n": "n works on the page: next example or feature",
+            "⏎n⏎i": "i works on the page: 4 or 12 intervals, by rank or by value",
             "5/": "/ works in Browse: filter the list",
             "s": "s works in Browse: sort by the next column",
         }.items():

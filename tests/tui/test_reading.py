@@ -13,9 +13,11 @@ from textual.pilot import Pilot
 
 from monosem_tui.draw import line_breaks as flow
 from monosem_tui.draw.heat import Rendering
-from monosem_tui.draw.safe_text import width
+from monosem_tui.draw.numbers import activation, count
+from monosem_tui.draw.safe_text import printable, width
 from monosem_tui.draw.sheet import Key, marked
 from monosem_tui.draw.spans import HEAT, LIT, Role, Span, line, text_of, width_of
+from monosem_tui.model.context_borders import Border, context_borders
 from monosem_tui.model.document import Cuts
 from monosem_tui.model.example_choice import EXTENTS, ExampleChoice
 from monosem_tui.model.feature_card import ShownExample, read_card
@@ -25,7 +27,7 @@ from monosem_tui.pages.feature_page import PageLook, sheet
 from monosem_tui.pages.passage import block
 from monosem_tui.screens.browse import BrowseScreen
 from store.notes.note_file import FeatureNotes
-from tests.sample_run import VOCAB, Sample, build_sample
+from tests.sample_run import BOS, VOCAB, Sample, build_sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import go, screen_text, settle
 
@@ -177,7 +179,9 @@ def words(sample: Sample, place: int) -> str:
     """The document of a place, as the sample wrote it: each is one and a half contexts long."""
     size = 48
     start = place // size * size
-    text = b"".join(VOCAB[token] for token in sample.token_N[start : start + size])
+    # A token that only opens a context inside the document is a bar on the screen.
+    kept = [VOCAB[token] for at, token in enumerate(sample.token_N[start : start + size]) if token != BOS or at == 0]
+    text = b"".join(kept)
     return re.sub(r"\s+", "", re.sub(r"[^\x20-\x7e\n]", "", text.decode(errors="ignore")))
 
 
@@ -232,6 +236,42 @@ async def test_a_long_document_is_read_in_stretches(make_app: MakeApp, tmp_path:
         await go(pilot, *["pageup"] * 3)
         assert seen >= set(range(first, whole.stop - whole.start))
         assert "tokens" in screen_text(pilot).splitlines()[-1]
+    run.store.close()
+
+
+async def test_n_goes_from_one_firing_token_to_the_next(make_app: MakeApp, tmp_path: Path) -> None:
+    sample = build_sample(tmp_path / "long", n_contexts=4, context=4096)
+    run = open_run(sample.run.path)
+    async with make_app(run, cuts=Cuts(256, 4), pause=60.0).run_test(size=(80, 24)) as pilot:
+        screen = await go(pilot, "enter", "n", "enter")
+        view, whole = screen.pane.state.document, screen.pane.state.document.whole
+        assert whole is not None
+        fires = np.flatnonzero(sample.dense_NF[whole.start : whole.stop, whole.feature]) + whole.start
+        at = int(np.searchsorted(fires, whole.place))
+
+        def chosen(number: int) -> None:
+            act = sample.dense_NF[fires[number], whole.feature]
+            assert view.place == fires[number]
+            assert f"‹{activation(float(act))}›" in screen_text(pilot)
+            assert f"firing {count(number + 1)} of {count(len(fires))} · tokens" in screen_text(pilot)
+
+        chosen(at)
+        await go(pilot, "n", "n", "N")
+        chosen(at + 1)
+        await go(pilot, "1", "2", "n", "1", "0", "N")
+        chosen(at + 3)
+        await go(pilot, *["pagedown"] * 5)
+        top = view.places[0] + whole.start
+        await go(pilot, "n")
+        chosen(int(np.searchsorted(fires, top)))
+        await go(pilot, *"9999n")
+        assert view.place == fires[-1]
+        assert f"the last of {count(len(fires))} firing tokens in {whole.name}" in screen_text(pilot)
+        await go(pilot, "9", "9", "9", "N", "9", "9", "9", "9", "N")
+        assert view.place == fires[0]
+        assert f"the first of {count(len(fires))} firing tokens" in screen_text(pilot)
+        await go(pilot, "escape", "escape", "n")
+        assert "n: no filter is on" in screen_text(pilot)
     run.store.close()
 
 
@@ -291,6 +331,46 @@ def test_a_block_holds_the_peak_and_no_more_than_was_asked(rendering: Rendering,
     assert any(f"w{peak}‹3.0›" in text for text in lines)
     assert all(width(text) <= 50 for text in lines)
     assert lines[0].startswith("…") == (peak >= 100)
+
+
+CODE = ["def", " f", "(", "x", "):", "\n    ", "return", " x", "\n\n", "#", " end", "\t"]
+
+
+@pytest.mark.parametrize("rendering", Rendering)
+def test_code_is_drawn_line_by_line_with_its_indentation(rendering: Rendering) -> None:
+    act = np.zeros(len(CODE), np.float32)
+    act[[5, 7]] = 1.0, 2.0
+    example = ShownExample([printable(token) for token in CODE], act, 7, 0, 7, borders=(Border(8, instead=False),))
+    ruled = rendering is Rendering.RULER
+    lines = block(example, 2.0, rendering, 50, 9)[:: 2 if ruled else 1]
+    assert [text_of(spans).strip("…").rstrip() for spans in lines] == [
+        " def f(x):↵",
+        "     return x‹2.0›┊↵",
+        " ↵",
+        " # end⇥",
+    ]
+    roles = {span.text: span.role for spans in lines for span in spans}
+    assert roles["┊"] is Role.DIM
+    assert roles["⇥"] is Role.DIM
+    broken = lines[0][-1]
+    fired = {Rendering.RULER: Role.PLAIN, Rendering.MARKS: Role.PEAK, Rendering.BACKGROUND: HEAT[3]}
+    assert broken.role is fired[rendering]
+    assert [span.role for span in lines[2] if span.text == "↵"] == [Role.DIM]
+
+
+def test_prose_with_few_line_breaks_runs_on() -> None:
+    act = np.zeros(121, np.float32)
+    act[60] = 1.0
+    example = ShownExample([*[" word"] * 60, "↵", *[" word"] * 60], act, 60, 0, 60)
+    assert len(block(example, 1.0, Rendering.BACKGROUND, 50, 3)) == 3
+    assert text_of(block(example, 1.0, Rendering.BACKGROUND, 50, 3)[1]).count("word") > 5
+
+
+def test_borders_of_contexts_stand_in_the_text(opened: OpenRun, sample: Sample) -> None:
+    borders = context_borders(opened.store, 20, 96)
+    # Documents are 48 tokens, contexts 32, each opened by a token that does not count.
+    assert borders == (Border(12, instead=True), Border(44, instead=True))
+    assert not sample.counted_N[[32, 64]].any()
 
 
 def test_the_trail_goes_back_and_forward() -> None:

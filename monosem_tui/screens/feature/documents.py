@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from monosem_tui.keys.actions import Need
 from monosem_tui.model.feature_card import feature_name
@@ -13,6 +17,16 @@ from monosem_tui.screens.session import DocumentWanted
 
 if TYPE_CHECKING:
     from monosem_tui.model.document import Stretch, Whole
+
+
+class OpenedDocument(NamedTuple):
+    """A document as it is first shown."""
+
+    whole: Whole
+    stretch: Stretch
+    fires_N: NDArray[np.int64]
+    """Corpus places at which the feature fires, ascending."""
+    title: str
 
 
 class DocumentReader(ScreenPart):
@@ -29,24 +43,34 @@ class DocumentReader(ScreenPart):
 
     def open(self, feature: int, place: int) -> None:
         """Open the document that holds a place of the corpus, coloured by a feature."""
-        from monosem_tui.model.document import find_whole, first_stretch
+        from monosem_tui.model.document import find_whole, firing_places, stretch_around
 
         run, cuts = self._state.run, self._host.session.tuning.cuts
 
-        def read() -> tuple[Whole, Stretch, str]:
+        def read() -> OpenedDocument:
             whole = find_whole(run.store, feature, place)
             name = feature_name(run.store, run.notes, feature)
-            return whole, first_stretch(run.store, whole, cuts), f"{feature}  {name}"
+            stretch, fires_N = stretch_around(run.store, whole, place, cuts), firing_places(run.store, whole)
+            return OpenedDocument(whole, stretch, fires_N, f"{feature}  {name}")
 
         self._host.away(read, self._take_document, "document")
 
-    def _take_document(self, found: tuple[Whole, Stretch, str]) -> None:
-        state, (whole, stretch, title) = self._state, found
-        if state.reading and whole.feature == state.feature:
+    def _take_document(self, found: OpenedDocument) -> None:
+        state = self._state
+        if state.reading and found.whole.feature == state.feature:
             state.document.rendering = state.page.rendering
             self._show(True)
-            state.document.show(whole, title, stretch)
+            state.document.show(found.whole, found.title, found.stretch, found.fires_N)
             self._host.retell()
+
+    def read_around(self, place: int) -> None:
+        """Read the text around a place of the open document, far from what has been read."""
+        from monosem_tui.model.document import stretch_around
+
+        document, store, cuts = self._state.document, self._state.run.store, self._host.session.tuning.cuts
+        if (whole := document.whole) is not None:
+            take = partial(document.show_around, whole)
+            self._host.away(lambda: stretch_around(store, whole, place, cuts), take, "document")
 
     def read_on(self, place: int, *, before: bool) -> None:
         """Read the text before or after a place of the open document."""
@@ -67,9 +91,9 @@ class DocumentReader(ScreenPart):
 
     def action_inspect(self) -> None:
         """Show the open document, or that of the chosen example, through all features in Live."""
-        whole, stop, card = self._state.document.whole, self._state.page.stop, self._state.page.card
-        if self._state.in_document and self._state.reading and whole is not None:
-            self._host.post_message(DocumentWanted(whole.place, whole.feature))
+        document, stop, card = self._state.document, self._state.page.stop, self._state.page.card
+        if self._state.in_document and self._state.reading and document.whole is not None:
+            self._host.post_message(DocumentWanted(document.place, document.whole.feature))
         elif card is not None and stop is not None and stop.key.place is not None:
             self._host.post_message(DocumentWanted(stop.key.place, card.feature))
         else:

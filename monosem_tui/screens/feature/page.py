@@ -54,8 +54,10 @@ class PageReader(ScreenPart):
 
     def reread(self) -> None:
         """Read the page again: other examples are asked for, or the index has grown."""
-        if self._page.display and self._page.card is not None:
-            self._read(self._page.card.feature)
+        card = self._page.card
+        feature = self._reading if card is None else card.feature  # keys may come before the first page is there
+        if self._page.display and feature is not None:
+            self._read(feature)
 
     def _read(self, feature: int) -> None:
         self._reading = feature

@@ -122,9 +122,8 @@ class FeaturePane(ScreenPart, SplitPane):
     def position(self) -> str:
         """Return the position of the cursor, or the visible lines of the page."""
         document, listing = self.state.document, self.state.listing
-        if self.here is Where.DOCUMENT and document.whole is not None:
-            whole, (first, last) = document.whole, document.places
-            return f"{whole.noun.many} {count(first + 1)}–{count(last)} of {count(whole.stop - whole.start)}"
+        if self.here is Where.DOCUMENT:
+            return document.position()
         if self.state.reading:
             return self.state.page.position()
         n = len(listing.order)
@@ -212,6 +211,14 @@ class FeaturePane(ScreenPart, SplitPane):
     def on_document_view_more_wanted(self, message: DocumentView.MoreWanted) -> None:
         """Read on near an end of the text."""
         self.documents.read_on(message.place, before=message.before)
+
+    def on_document_view_place_wanted(self, message: DocumentView.PlaceWanted) -> None:
+        """Read around a firing token that is far from the text read so far."""
+        self.documents.read_around(message.place)
+
+    def on_document_view_ended(self, message: DocumentView.Ended) -> None:
+        """Show that no token fires further on."""
+        self._host.tell(message.said)
 
     def on_trouble(self, message: Trouble) -> None:
         """Show that the store could not be read while a line was drawn."""

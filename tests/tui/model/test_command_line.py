@@ -110,7 +110,7 @@ def test_completion(text: str, whole: str, hint: str) -> None:
 @given(st.text(max_size=30))
 def test_anything_may_be_typed(text: str) -> None:
     try:
-        assert read_command(text).view in ("", "browse", "find", "live", "health", "runs", "compare")
+        assert read_command(text).view in ("", "browse", "find", "live", "health", "runs", "compare", "map")
     except MonosemError as error:
         assert error.what
     assert suggestion(completed(text)) is not None
