@@ -47,6 +47,8 @@ class Where(Enum):
     FIND = "in Find"
     HEALTH = "in Health"
     RUNS = "in Runs"
+    RUN_LIST = "in the list of runs"
+    TRAINING = "on a training's page"
     COMPARE = "in Compare"
     PAIR = "on a pair's page"
     STUDY = "in a study's tables"
