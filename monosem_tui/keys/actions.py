@@ -92,6 +92,8 @@ class Need(Enum):
     NAMED_CLUSTERS = "clusters are of maps: ctrl+g makes one, o shows it"
     LIT = "nothing is lit: / filters, v draws a box"
     CLAMPS = "no clamps: a adds one, c in Browse takes the feature under the cursor"
+    ROWS = "no clamps yet: a adds one, c in Browse takes the feature under the cursor"
+    OFFERED = "c clamps features of the prompt where a text was written without clamps"
     TEXT = "nothing has been written yet: ctrl+g writes"
     READ = "no token is chosen that has features: p takes a text"
     RECIPES = "no recipes: w keeps what is written, and how"

@@ -50,7 +50,7 @@ def check(found: NextTokens, p_V: F64, q_V: F64) -> None:
     np.testing.assert_allclose(found.own, q_V[at], atol=1e-3)
     p, q = np.exp(p_V), np.exp(q_V)
     for values, most in ((p, SHOWN), (q, SHOWN), (np.abs(p - q), MOVED)):
-        largest = np.sort(values[np.maximum(p, q) > LEAST * 1.01])[::-1][:most]
+        largest = np.sort(values[values > 2 * LEAST])[::-1][:most]
         np.testing.assert_allclose(np.sort(values[at])[::-1][: len(largest)], largest, atol=1e-5)
 
 
@@ -84,6 +84,8 @@ def test_a_token_that_is_ruled_out_has_no_probability() -> None:
     found = candidates(torch.tensor([0.5, 0.5, 0.0]).log(), torch.tensor([0.0, 0.5, 0.5]).log())
     assert sorted(found.tokens) == [0, 1, 2]
     assert found.own[found.tokens.index(0)] == -np.inf
+    flat_V = torch.zeros(20_000).log_softmax(-1)
+    assert candidates(flat_V, flat_V).tokens == ()
 
 
 @each_architecture
@@ -129,6 +131,26 @@ def test_activations_after_a_way_back_and_of_the_last_positions(monkeypatch: pyt
     kept = ~np.isnan(found)
     assert kept[-3:].all()
     np.testing.assert_allclose(found[kept], np.array(known[1])[kept], atol=1e-5)
+
+
+@each_architecture
+def test_features_of_the_prompt_are_the_dictionarys(arch: str) -> None:
+    live = live_model(arch)
+    session = begun(live, "3=2@response")
+    assert session.prompt_features(D_SAE) == ()  # not read yet
+    session.step()
+    found = session.prompt_features(D_SAE)
+    ids = torch.tensor([list(session.prompt.tokens)])
+    acts_TF = acts_by_hand(live, capture(live.lm, live.source, ids)[0].double().numpy())[1:]  # BOS does not count
+    best_F = acts_TF.max(0)
+    assert {one.feature for one in found} == set(np.flatnonzero(best_F > 1e-5).tolist())
+    for one in found:
+        assert one.activation == pytest.approx(best_F[one.feature], abs=1e-4)
+        assert one.token == session.prompt.tokens[1 + acts_TF[:, one.feature].argmax()]
+    assert live.max_F is not None
+    heights = [one.activation / float(live.max_F[one.feature]) for one in found]
+    assert heights == sorted(heights, reverse=True)
+    assert session.prompt_features(2) == found[:2]
 
 
 def test_without_detail_nothing_is_kept() -> None:
