@@ -11,7 +11,7 @@ import numpy as np
 from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.numbers import count, share
 from monosem_tui.draw.safe_text import cut, printable
-from monosem_tui.keys.actions import Where, shown_key
+from monosem_tui.keys.actions import Need, Where, shown_key
 from monosem_tui.keys.table import at
 from monosem_tui.model.session_state import FindMemory, Memory
 from monosem_tui.screens.base import MonosemScreen
@@ -67,6 +67,7 @@ class PatternSearch(ScreenPart):
         """Index of the pattern in the line of text; after the last, the text typed."""
         self._typed = ""
         self._asking: Asking | None = None
+        self.needs = {Need.MATCHES: lambda: len(ranking.order) > 0}
         self._answers: dict[tuple[Inquiry, int], Report] = {}
         """By question and size of the index, the one asked for last at the end."""
 
