@@ -5,7 +5,7 @@ Shapes: R rows, T positions fed at once, V vocabulary, L layers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,13 +67,17 @@ class Chooser:
 class Decoder:
     """Rows of equal length, read on from what the model keeps of them."""
 
-    def __init__(self, live: LiveModel) -> None:
+    def __init__(self, live: LiveModel, keep: Callable[[int, Tensor], None] | None = None) -> None:
         """Begin without any tokens.
+
+        Args:
+            live: the opened run.
+            keep: gets what the dictionary reads [R, T, D] from a position on.
 
         Raises:
             MonosemError: the model cannot be read token by token.
         """
-        self.live = live
+        self.live, self._keep = live, keep
         self.length = 0
         """Positions read so far."""
         self._memory = Memory(live.lm)
@@ -82,7 +86,7 @@ class Decoder:
     def feed(self, tokens_RT: Sequence[Sequence[int]], rows: Sequence[RowClamps | None]) -> Tensor:
         """Read T more tokens per row under the rows' clamps; return the logits after the last [R, V] in float32."""
         array_RT = np.array(tokens_RT, np.int64)
-        with clamped(self.live, rows, self.length, self._counted(array_RT)):
+        with clamped(self.live, rows, self.length, self._counted(array_RT), self._keep):
             logits_RV = self._memory.read(torch.from_numpy(array_RT).to(self.live.lm.device))
         self.length += array_RT.shape[1]
         return logits_RV

@@ -18,11 +18,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine.live.candidates import candidates
 from engine.live.decoder import Chooser, Decoder
+from engine.live.kept_states import KeptStates
 from engine.live.live_model import LiveModel
 from engine.live.prompts import Prompt
 from engine.live.row_clamps import RowClamps
@@ -125,6 +128,7 @@ class Generation:
         sampling: Sampling,
         *,
         compare: bool = True,
+        detail: bool = False,
     ) -> None:
         """Prepare; nothing is computed yet.
 
@@ -134,6 +138,7 @@ class Generation:
             clamps: clamps of the clamped text.
             sampling: sampling of both texts.
             compare: whether to generate both texts; else one, under the clamps if there are any.
+            detail: whether to return candidates with each token and to keep what the dictionary reads.
 
         Raises:
             MonosemError: a clamp does not fit the run or the prompt, or a setting is out of range.
@@ -143,7 +148,8 @@ class Generation:
         self.own_logprobs: list[float] = []
         self.acts: list[tuple[ClampedAct, ...]] = []
         self._base, self._clamped = (GenerationRow(live, prompt, sampling) for _ in range(2))
-        self._decoder = Decoder(live)
+        self._kept = KeptStates(live) if detail else None
+        self._decoder = Decoder(live, self._kept.keep if self._kept else None)
         self._forked = False
         """Whether a third row reads the clamped text without clamps; before, the base row does."""
         self._clamps = RowClamps(live, clamps, prompt.layout)
@@ -185,17 +191,18 @@ class Generation:
         logits_RV = self._feed(len(self.prompt.tokens) + number)
         log_probs_RV = functional.log_softmax(logits_RV, dim=-1)
         base = self._base.draw(logits_RV[0], log_probs_RV[0]) if self._base in going else None
-        clamped, kl, own = None, None, None
+        clamped, kl, own, found = None, None, None, None
         if self._clamped in going:
             clamped = self._clamped.draw(logits_RV[1], log_probs_RV[1])
             own_V = log_probs_RV[2 if self._forked else 0]
             kl, own = divergence(log_probs_RV[1], own_V), float(own_V[clamped.token])
+            found = candidates(log_probs_RV[1], own_V) if self._kept else None
             self.kl.append(kl)
             self.own_logprobs.append(own)
             self.acts.append(self._clamps.acts)
         for row in going if number else ():
             row.text.seconds += time.perf_counter() - began
-        return Step(number, base, clamped, kl, own, self._clamps.acts if clamped else ())
+        return Step(number, base, clamped, kl, own, self._clamps.acts if clamped else (), found)
 
     def back(self, token: int, seed: int | None = None) -> None:
         """Drop the response from token `token` on and continue from there.
@@ -219,6 +226,31 @@ class Generation:
         if self._forked and self.base.tokens == self.clamped.tokens:
             self._decoder.select([0, 1])
             self._forked = False
+
+    def text_acts(self, feature: int, start: int = 0) -> tuple[list[float], list[float]]:
+        """Return a feature's activations on the tokens of both texts read so far, from number `start` on.
+
+        They are those before any clamp at that token; NaN where they are not kept, or the token does not count.
+
+        Raises:
+            MonosemError: there is no such feature.
+        """
+        self.live.check_feature(feature)
+        found = []
+        for number, row in enumerate((self._base, self._clamped)):
+            first = len(self.prompt.tokens)
+            stop = max(first + start, min(self._decoder.length, first + len(row.text.tokens)))
+            counted = self._counted(row, first + start, stop)
+            none = [math.nan] * len(counted)
+            kept = self._kept
+            found.append(kept.acts(number, feature, counted, first + start, stop) if kept else none)
+        return found[0], found[1]
+
+    def _counted(self, row: GenerationRow, start: int, stop: int) -> list[bool]:
+        counted: list[bool] = self.live.encoding.counted(np.array([row.upcoming(0, stop)], np.int64))[0].tolist()
+        if self.live.encoding.bos_id is None and counted:
+            counted[0] = False
+        return counted[start:stop]
 
     def _rows(self) -> list[GenerationRow]:
         return [self._base, self._clamped] if self.compare else [self._base]

@@ -10,7 +10,7 @@ Shapes: R rows that run side by side, T positions, D = d_in, O = d_out, C featur
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -138,14 +138,27 @@ class RowClamps:
 
 
 @contextmanager
-def clamped(live: LiveModel, rows: Sequence[RowClamps | None], first: int, counted_RT: Bools) -> Iterator[None]:
-    """Apply the rows' clamps to forward passes inside this block, over R rows of positions from `first` on."""
+def clamped(
+    live: LiveModel,
+    rows: Sequence[RowClamps | None],
+    first: int,
+    counted_RT: Bools,
+    keep: Callable[[int, Tensor], None] | None = None,
+) -> Iterator[None]:
+    """Apply the rows' clamps to forward passes inside this block, over R rows of positions from `first` on.
+
+    `keep` gets what the dictionary reads there [R, T, D], before any change.
+    """
     acting = [(number, row) for number, row in enumerate(rows) if row is not None and row.clamps]
-    if not acting:
+    if not acting and keep is None:
         yield
         return
 
     def change(read_RTD: Tensor, acts_RTO: Tensor) -> Tensor:
+        if keep is not None:
+            keep(first, read_RTD)
+        if not acting:
+            return acts_RTO
         changed_RTO = acts_RTO.clone()
         for number, row in acting:
             delta_TO = row.delta(read_RTD[number].float(), first, counted_RT[number])

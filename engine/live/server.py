@@ -26,7 +26,7 @@ from engine.runtime.out_of_memory import explained, no_memory
 from store.files.errors import MonosemError
 from store.live import wire
 from store.live.clamp import parse_clamp
-from store.live.model_outputs import Step
+from store.live.model_outputs import KEPT, Step
 from store.live.recipe import Recipe
 from store.live.socket_file import Listening
 
@@ -62,6 +62,8 @@ class ModelServer:
         """The client that the steps are sent to."""
         self._left: int | None = None
         """Tokens left of the present Go; None for no limit."""
+        self._watching: wire.WatchFeature | None = None
+        """The feature whose activations are sent, too."""
 
     def run(self) -> str:
         """Serve until the idle time has passed, and return that as a sentence."""
@@ -104,7 +106,7 @@ class ModelServer:
 
     def _forget(self) -> None:
         """Drop the text."""
-        self._generation = self._recipe = self._going = None
+        self._generation = self._recipe = self._going = self._watching = None
         self._steps = []
 
     def _meet(self, request: wire.Request) -> None:
@@ -125,6 +127,8 @@ class ModelServer:
                 self._rest()
             case wire.ChangeClamps():
                 self._change(request)
+            case wire.WatchFeature():
+                self._watch(request)
             case wire.Branch():
                 generation = self._writing()
                 self._rest()
@@ -174,9 +178,9 @@ class ModelServer:
 
         recipe = request.recipe
         clamps = [parse_clamp(clamp) for clamp in recipe.clamps]
-        generation = Generation(live, prompt_of(live, recipe), clamps, recipe.sampling)
+        generation = Generation(live, prompt_of(live, recipe), clamps, recipe.sampling, detail=True)
         self._rest()
-        self._generation, self._recipe, self._steps = generation, recipe, []
+        self._generation, self._recipe, self._steps, self._watching = generation, recipe, [], None
         written = tuple(map(str, generation.clamps))
         self._send(wire.Started(id=request.id, prompt=generation.prompt.tokens, clamps=written))
 
@@ -202,8 +206,26 @@ class ModelServer:
             return
         self._left = None if self._left is None else self._left - 1
         self._steps.append(step)
+        keep_last_candidates(self._steps)
         if self._listener is not None:
             self._listener.send(wire.Stepped(id=going.id, step=step))
+            if self._watching is not None:
+                self._tell_acts(self._watching, max(0, len(self._steps) - 2), self._listener)
+
+    def _watch(self, request: wire.WatchFeature) -> None:
+        self._writing()
+        self._watching = None if request.feature is None else request
+        if self._peer is not None:
+            self._tell_acts(request, 0, self._peer)
+
+    def _tell_acts(self, watch: wire.WatchFeature, first: int, client: Client) -> None:
+        """Send activations of the watched feature from a token on."""
+        if watch.feature is not None:
+            base, clamped = self._writing().text_acts(watch.feature, first)
+            found = wire.Watched(
+                id=watch.id, feature=watch.feature, first=first, base=tuple(base), clamped=tuple(clamped)
+            )
+            client.send(found)
 
     def _rest(self) -> None:
         """Stop generating and send Rested."""
@@ -247,6 +269,12 @@ class ModelServer:
     def _telling(self, number: int) -> ClientProgress:
         peer = self._peer
         return ClientProgress(number, self._send, lambda: peer is not None and self._inbox.stop_waits(peer))
+
+
+def keep_last_candidates(steps: list[Step]) -> None:
+    """Drop the candidates of the step that has just fallen behind the last `KEPT`."""
+    if len(steps) > KEPT:
+        steps[-KEPT - 1] = replace(steps[-KEPT - 1], candidates=None)
 
 
 def _rested(number: int, generation: Generation) -> wire.Rested:

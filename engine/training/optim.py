@@ -18,6 +18,8 @@ MOMENTUM = "exp_avg"
 """Adam's name for its running mean of gradients."""
 ENCODER_SHARE = 0.2
 """Norm of resampled encoder columns, as a share of the living features' mean norm."""
+LEAST_SCALE = 1e-4
+"""Least scale of them where they would add too much: columns of zeros would never fire again."""
 
 
 class Adam(torch.optim.Adam):
@@ -65,13 +67,16 @@ def resample(
 
     The recipe of Bricken et al. 2023 (appendix, "Neuron Resampling"): inputs are drawn with probability proportional to
     the square of their loss. The decoder row becomes the input's direction from b_dec, at length 1; the encoder column
-    the same direction at ENCODER_SHARE of the living features' mean norm; per-feature numbers (biases, a gate's scale)
-    0. Adam's moments of what was changed are cleared.
+    the same direction at ENCODER_SHARE of the living features' mean norm, or shorter: what they add to the
+    reconstruction together is scaled to the least loss, as thousands of features that are each small enough add up to
+    many times the input. Per-feature numbers (biases, a gate's scale) become 0. Adam's moments of what was changed are
+    cleared.
     """
     dead_A = dead_F.nonzero().squeeze(1)
     if not len(dead_A) or len(dead_A) == len(dead_F):
         return 0
-    loss_N = (x_ND - sae(x_ND)).square().sum(1)
+    error_ND = x_ND - sae(x_ND)
+    loss_N = error_ND.square().sum(1)
     weight_N = loss_N.cpu().double().square() + 1e-30
     if not weight_N.isfinite().all():  # the training has diverged: its loop reports it at the next log line
         return 0
@@ -80,12 +85,19 @@ def resample(
     rows_AD = rows_AD / rows_AD.norm(dim=1, keepdim=True).clamp_min(1e-12)
     living_norm = sae.W_enc[:, ~dead_F].norm(dim=0).mean()
     sae.W_dec[dead_A] = rows_AD
-    sae.W_enc[:, dead_A] = rows_AD.T * living_norm * ENCODER_SHARE
+    enc_DA = rows_AD.T * living_norm * ENCODER_SHARE
+    sae.W_enc[:, dead_A] = enc_DA * _least_loss_scale(error_ND, ((x_ND - sae.b_dec) @ enc_DA).relu() @ rows_AD)
     for one_F in (parameter for parameter in sae.parameters() if parameter.shape == dead_F.shape):
         if one_F is not sae.b_dec:
             one_F[dead_A] = 0.0
     forget(sae, optimizer, dead_A, MOMENTUM, "exp_avg_sq")
     return len(dead_A)
+
+
+def _least_loss_scale(error_ND: Tensor, added_ND: Tensor) -> Tensor:
+    """Return the scale of an addition that leaves the least squared error: a scalar from LEAST_SCALE to 1."""
+    energy = added_ND.square().sum()
+    return ((error_ND * added_ND).sum() / energy.clamp_min(1e-30)).clamp(LEAST_SCALE, 1.0)
 
 
 @torch.no_grad()

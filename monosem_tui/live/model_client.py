@@ -6,7 +6,7 @@ the new prompt is accepted, and is cut only after the server has branched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
 from itertools import count
@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from monosem_tui.live.process import ConnectionEnd, ProcessMessage
-from monosem_tui.live.transcript import Transcript, reads_once
+from monosem_tui.live.transcript import Transcript, WatchedActs, reads_once
 from store.live import wire
 from store.live.model_outputs import ClampSweep
 from store.live.recipe import Recipe
@@ -61,6 +61,7 @@ class ModelClient:
         self._numbers = count(1)
         self._process: ModelLink | None = None
         self._load = self._starting = self._going = self._branching = self._changing = self._asked = self._recalling = 0
+        self._watching = 0
         self._then: Callable[[], None] | None = None
         self._after_start: int | None = None
         self.recipe: Recipe | None = None
@@ -133,6 +134,17 @@ class ModelClient:
             self._in_force = clamps
             self._changing = self._tell(lambda number: wire.ChangeClamps(id=number, clamps=clamps))
 
+    def watch(self, feature: int | None) -> None:
+        """Have the activations of a feature sent along, or of none; nothing happens if they are."""
+        if feature != self.writing.watched.feature:
+            self.writing.watched = WatchedActs(feature)
+            self._ask_acts()
+
+    def _ask_acts(self) -> None:
+        if self.is_open and not self._starting:
+            feature = self.writing.watched.feature
+            self._watching = self._tell(lambda number: wire.WatchFeature(id=number, feature=feature))
+
     def inspect(self, text: str, top: int, *, ablate: bool, chat: bool = False) -> None:
         """Inspect a text; with `chat`, a user's turn or a JSON list of messages."""
 
@@ -198,6 +210,8 @@ class ModelClient:
                 self._take_started(message)
             case wire.Stepped() if message.id == self._going:
                 self.writing.take(message.step)
+            case wire.Watched() if message.id == self._watching:
+                self.writing.watched.take(message)
             case wire.Rested() if message.id == self._going:
                 self.writing.rest(message)
                 self._going = 0
@@ -227,8 +241,7 @@ class ModelClient:
     def _take_started(self, message: wire.Started) -> None:
         self._starting, self.is_open = 0, True
         self.recipe = self.begun = self._wanted
-        self.writing = Transcript(prompt=message.prompt)
-        self.writing.obey(0, message.clamps)
+        self._renew(message.prompt, message.clamps)
         self.change(self._clamps)
         self.go(self._after_start)
 
@@ -242,8 +255,15 @@ class ModelClient:
         self.recipe = self._wanted = self.begun = recipe
         self.recalled = True
         self._clamps = self._in_force = recipe.clamps
-        self.writing, self.phase = Transcript(prompt=message.prompt), Phase.WRITING
-        self.writing.obey(0, recipe.clamps)
+        self.phase = Phase.WRITING
+        self._renew(message.prompt, recipe.clamps)
+
+    def _renew(self, prompt: tuple[int, ...], clamps: Sequence[str]) -> None:
+        """Begin with an empty text; the same feature's activations are sent along."""
+        self.writing = Transcript(prompt=prompt, watched=WatchedActs(self.writing.watched.feature))
+        self.writing.obey(0, clamps)
+        if self.writing.watched.feature is not None:
+            self._ask_acts()
 
     def _take_changed(self, message: wire.Changed) -> None:
         if self.writing.complete:  # no token will obey them, so they are not those of the text

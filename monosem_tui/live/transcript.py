@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from store.live import wire
 from store.live.clamp import Part, parse_clamp
-from store.live.model_outputs import ClampedAct, DrawnToken, End, Step, perplexity
+from store.live.model_outputs import KEPT, ClampedAct, DrawnToken, End, NextTokens, Step, perplexity
 
 READ_ONCE: tuple[Part, ...] = ("prompt", "user", "system")
 """Parts of a text that are read before it is written, and not again."""
@@ -20,6 +20,26 @@ class Obeyed(NamedTuple):
 
     token: int
     clamps: frozenset[str]
+
+
+@dataclass
+class WatchedActs:
+    """Activations of one feature on the tokens of both texts, before any clamp there; NaN where not known."""
+
+    feature: int | None
+    base: list[float] = field(default_factory=list)
+    clamped: list[float] = field(default_factory=list)
+
+    def take(self, found: wire.Watched) -> None:
+        """Take activations, in place of those from the same token on."""
+        for known, values in ((self.base, found.base), (self.clamped, found.clamped)):
+            known += [math.nan] * (found.first - len(known))
+            known[found.first :] = values
+
+    def cut(self, token: int) -> None:
+        """Drop what is read again when the text goes on from a token: that and the one before."""
+        for known in (self.base, self.clamped):
+            del known[max(0, token - 1) :]
 
 
 def reads_once(clamp: str) -> bool:
@@ -37,6 +57,9 @@ class Transcript:
     own: list[float] = field(default_factory=list)
     """Log-probability of each clamped token under the model without clamps."""
     acts: list[tuple[ClampedAct, ...]] = field(default_factory=list)
+    candidates: list[NextTokens | None] = field(default_factory=list)
+    """Candidates for each clamped token; None for those that are kept no more."""
+    watched: WatchedActs = field(default_factory=lambda: WatchedActs(None))
     base_end: End | None = None
     clamped_end: End | None = None
     speed: float | None = None
@@ -70,6 +93,9 @@ class Transcript:
             self.kl.append(0.0 if step.kl is None else step.kl)
             self.own.append(math.nan if step.own_logprob is None else step.own_logprob)
             self.acts.append(step.acts)
+            self.candidates.append(step.candidates)
+            if len(self.candidates) > KEPT:
+                self.candidates[-KEPT - 1] = None
 
     def rest(self, rested: wire.Rested) -> None:
         """Record a pause."""
@@ -79,8 +105,9 @@ class Transcript:
 
     def cut(self, token: int) -> None:
         """Drop all tokens from `token` on."""
-        for part in (self.base, self.clamped, self.kl, self.own, self.acts):
+        for part in (self.base, self.clamped, self.kl, self.own, self.acts, self.candidates):
             del part[token:]
+        self.watched.cut(token)
         self.obeyed = [one for one in self.obeyed if not one.token or one.token < token]
         self.base_end = self.clamped_end = None
 

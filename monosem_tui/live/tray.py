@@ -10,8 +10,10 @@ from store.files.errors import MonosemError
 from store.live.clamp import Clamp, Mode, Part, Where, parse_clamp
 from store.settings.roles import ROLES
 
-STRENGTH = 2.0
-"""Default clamp: this multiple of the feature's maximum."""
+STRENGTH = 1.0
+"""Default clamp: this multiple of the feature's maximum. At twice the maximum texts of small models fall apart."""
+SCALE = 2.0
+"""Default factor of a clamp that scales: 1 would change nothing."""
 UNKNOWN = 5.0
 """Default activation where the maximum is unknown or 0."""
 RESPONSE = Where(part="response")
@@ -123,7 +125,7 @@ class Tray:
         level = {"max": was.value * most, "set": was.value, "add": was.value}.get(
             was.mode, (most or UNKNOWN) * STRENGTH
         )
-        value = {"max": level / most if most else 0.0, "scale": STRENGTH}.get(mode, level)
+        value = {"max": level / most if most else 0.0, "scale": SCALE}.get(mode, level)
         self._set(TrayClamp(Clamp(was.feature, mode, float(f"{value:.3g}"), was.where)))
 
     def move_to(self, *, chat: bool) -> None:
@@ -171,7 +173,7 @@ class Tray:
 
 
 def usual(feature: int, maximum: Maximum) -> Clamp:
-    """Return the default clamp of a feature: twice its maximum, on the response."""
+    """Return the default clamp of a feature: its maximum, on the response."""
     if (maximum(feature) or 0.0) > 0:
         return Clamp(feature, "max", STRENGTH, RESPONSE)
     return Clamp(feature, "set", UNKNOWN, RESPONSE)

@@ -91,12 +91,13 @@ def parse_pair_filter(text: str) -> PairFilter:
         if term["only"] is not None:
             side = term["only"].upper()
             if side not in SIDES or term["not"]:
-                raise FilterError(text, found.start(), "only:A keeps features without a partner, only:B the other's")
+                at = found.start() + term.start("only")
+                raise FilterError(text, at, "only:A keeps features without a partner, only:B the other's")
             terms.append(PairTerm(lambda table: table.alone_N, negated=False))
         elif term["mutual"]:
             terms.append(PairTerm(lambda table: table.mutual_N, bool(term["not"])))
         else:
-            terms.append(PairTerm(_compared(term, text, found.start()), bool(term["not"])))
+            terms.append(PairTerm(_compared(term, text, found.start() + term.start("value")), bool(term["not"])))
     return PairFilter(side, tuple(terms), parse_filter("".join(rest)).filters)
 
 

@@ -13,7 +13,7 @@ from monosem_tui.draw.token_text import display_tokens
 from monosem_tui.live.model_client import ModelClient
 from monosem_tui.live.sampling_text import DEFAULT
 from monosem_tui.live.tray import Tray
-from monosem_tui.pages.live_paint import Paint
+from monosem_tui.pages.live_paint import Paint, top_of
 from store.index.vocabulary import Vocabulary
 from store.live.sampling import Sampling
 
@@ -62,6 +62,11 @@ class Shown:
 
     def _printable(self, tokens: Sequence[int]) -> list[str]:
         return display_tokens(self.vocabulary.tokens(tokens))
+
+    def top(self) -> float:
+        """Return the largest activation of the feature that the texts are painted by; 0 without one."""
+        feature = self.paint.of(self.tray)
+        return 0.0 if feature is None else top_of(self.talk.writing, self.maximum(feature))
 
     def token_at(self, x: int, y: int) -> int | None:
         """Return the token drawn at a cell; the last one of its row behind the row's end, None beside the texts."""

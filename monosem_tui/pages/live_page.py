@@ -11,6 +11,7 @@ from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, rule
 from monosem_tui.live.breakdown import broken_down
 from monosem_tui.live.model_client import ModelClient, Phase
 from monosem_tui.live.tray import Tray
+from monosem_tui.pages.live_candidates import candidate_lines
 from monosem_tui.pages.live_contents import Shown
 from monosem_tui.pages.live_paint import legend
 from monosem_tui.pages.live_strips import breakdown_lines, figures, strips
@@ -18,6 +19,9 @@ from monosem_tui.pages.live_texts import text_lines
 from monosem_tui.pages.live_tray import tray_lines
 from monosem_tui.pages.sweep_page import sweep_lines, sweep_title
 
+LOW = 30
+"""Lines of a page below which candidates take the place of figures and strips of features."""
+MOST_CANDIDATES = 8
 MOST_WHY = 3
 """Most lines of an error."""
 START = (
@@ -41,15 +45,22 @@ def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
 
 
 def _below(shown: Shown, cells: int, height: int) -> list[Line]:
-    """Return what is said of the texts: whether they have broken down, figures, what the paint means, strips."""
+    """Return what is said of the texts: breakdown, figures, what the paint means, candidates, strips."""
     writing = shown.talk.writing
     if not len(writing):
         return [()]
-    said, scale = figures(writing, shown.vocabulary, shown.cursor, cells), legend(shown.paint)
+    said = figures(writing, shown.vocabulary, shown.cursor, cells)
+    scale = legend(shown.paint, shown.tray, shown.label, shown.top())
+    low = height < LOW and shown.cursor is not None
     one_line = width_of(said) + width_of(scale) + 3 <= cells
     figured = [spread(said, line(*scale, " "), cells)] if one_line else [said, crop(line(" ", *scale), cells)]
-    drawn = strips(writing, shown.tray, shown.maximum, shown.cursor, cells, max(1, height // 8))
-    return [*breakdown_lines(broken_down(writing), shown.vocabulary, cells), *figured, *drawn]
+    most = 0 if low else max(1, height // 8)
+    return [
+        *breakdown_lines(broken_down(writing), shown.vocabulary, cells),
+        *(figured[-1:] if low else figured),
+        *candidate_lines(shown, cells, max(3, min(MOST_CANDIDATES, height // 5))),
+        *strips(writing, shown.tray, shown.maximum, shown.cursor, cells, most),
+    ]
 
 
 def title(talk: ModelClient, cells: int) -> list[Line]:

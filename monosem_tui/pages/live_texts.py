@@ -10,7 +10,7 @@ from monosem_tui.draw.spans import Line, Role, Span, crop, line, rule, width_of
 from monosem_tui.draw.token_rows import Growing, Row, row_of, window
 from monosem_tui.live.transcript import Transcript
 from monosem_tui.pages.live_contents import Shown, TextSpot
-from monosem_tui.pages.live_paint import Roles, clamped_roles
+from monosem_tui.pages.live_paint import Roles, text_roles
 from store.live.model_outputs import End
 
 WALL, FORK = "│", "│"
@@ -27,10 +27,12 @@ def text_lines(shown: Shown, cells: int, room: int, top: int) -> list[Line]:
     stale = writing.stale(shown.tray.clamps)
     clamped_title = "clamped" + _stale(shown, stale) + _end(writing, writing.clamped_end, len(clamped))
     clamped_title += _fork(writing.fork)
-    roles = _dimmed(clamped_roles(shown.paint, writing), stale)
+    top_act = shown.top()
+    plain = text_roles(shown.paint, writing, top_act, clamped=False)
+    roles = _dimmed(text_roles(shown.paint, writing, top_act, clamped=True), stale)
     if cells >= SIDE_BY_SIDE:
         left, right = (cells - 1) // 2, cells - 1 - (cells - 1) // 2
-        one = _column(shown, shown.base, base, (top + 1, 0), left, room - 1, None, _plain)
+        one = _column(shown, shown.base, base, (top + 1, 0), left, room - 1, None, plain)
         other = _column(shown, shown.clamped, clamped, (top + 1, left + 1), right, room - 1, writing.fork, roles)
         wall = Span(WALL, Role.DIM)
         heads = line(*rule(base_title, left), Span("┬", Role.DIM), *rule(clamped_title, right))
@@ -38,14 +40,10 @@ def text_lines(shown: Shown, cells: int, room: int, top: int) -> list[Line]:
     upper = (room - 2) // 2
     return [
         rule(base_title, cells),
-        *_column(shown, shown.base, base, (top + 1, 0), cells, upper, None, _plain),
+        *_column(shown, shown.base, base, (top + 1, 0), cells, upper, None, plain),
         rule(clamped_title, cells),
         *_column(shown, shown.clamped, clamped, (top + 2 + upper, 0), cells, room - 2 - upper, writing.fork, roles),
     ]
-
-
-def _plain(_token: int) -> Role:
-    return Role.PLAIN
 
 
 def _dimmed(roles: Roles, stale: Sequence[range]) -> Roles:

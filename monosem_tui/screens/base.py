@@ -29,7 +29,7 @@ from monosem_tui.screens.typing_line import TypingLine
 from monosem_tui.widgets.keys_panel import KeysPanel
 from monosem_tui.widgets.line_input import LineInput
 from monosem_tui.widgets.line_view import LineView, OneLine
-from monosem_tui.widgets.lines_panel import SentencePanel
+from monosem_tui.widgets.lines_panel import LinesPanel, SentencePanel
 from monosem_tui.widgets.lookup_panel import LookupPanel
 from monosem_tui.widgets.sheet_view import SheetView
 from store.files.errors import MonosemError
@@ -78,7 +78,8 @@ class MonosemScreen(Screen[None]):
         self.sentence = SentencePanel(palette)
         self.footer = OneLine(palette)
         self.input = LineInput(palette)
-        self.line = TypingLine(self.input, self.footer, self)
+        self.guidance = LinesPanel(palette)
+        self.line = TypingLine(self.input, self.footer, self.guidance, self)
         self.parts: tuple[ScreenPart, ...] = ()
         """The parts of the screen, in the order in which escape closes them."""
         self._painted, self._said_in = palette, Role.BOLD
@@ -119,6 +120,7 @@ class MonosemScreen(Screen[None]):
         yield from self.body()
         yield self.keys
         yield self.panel
+        yield self.guidance
         yield self.sentence
         yield self.footer
         yield self.input

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from monosem_tui.widgets.line_input import Typed
 from store.files.errors import MonosemError
 from store.query.feature_order import SORT_KEYS, SortKey
 from store.query.filters import BadFilter
+
+if TYPE_CHECKING:
+    from monosem_tui.pages.typing_hints import Guide
 
 
 @dataclass(frozen=True)
@@ -146,10 +150,19 @@ class ListOrder(ScreenPart):
         """Type a filter."""
         self._pane.front("list")
         self._remember_place()
-        self._host.line.open("/", self.ordering.text, self._typed, self._finds)
+        self._host.line.open("/", self.ordering.text, self._typed, self._finds, guide=self._guide())
+
+    def _guide(self) -> Guide:
+        """Return the hints of filters of this run."""
+        from monosem_tui.pages.filter_hints import filter_hints
+        from monosem_tui.pages.filter_words import filter_words
+        from monosem_tui.pages.typing_hints import Guide
+
+        words = filter_words(self._pane.state.run, self._list.feature)
+        return Guide(lambda text, at: filter_hints(text, at, words, self.catalogue.problem))
 
     def _finds(self) -> str:
-        return "unfinished" if self.catalogue.problem else f"{count(len(self._list.order))} found"
+        return "" if self.catalogue.problem else f"{count(len(self._list.order))} found"
 
     def _typed(self, typed: Typed) -> None:
         if typed is Typed.CHANGED:
@@ -173,7 +186,8 @@ class ListOrder(ScreenPart):
         """Show the list as it was before the filter was typed, scrolled as it was."""
         place, features = self._place, self._list
         self._order(replace(self.ordering, text=place.text), place.feature)
-        features.jump(features.cursor - place.row)
+        # Once the list has the lines again that the hints took.
+        self._host.call_after_refresh(features.jump, features.cursor - place.row)
 
     def _clear_filter(self) -> None:
         """Show all features; the cursor stays, or goes back where it was if the filter has left none."""

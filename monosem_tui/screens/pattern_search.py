@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.numbers import count, share
 from monosem_tui.draw.safe_text import cut, printable
-from monosem_tui.keys.actions import Where, shown_key
+from monosem_tui.keys.actions import Need, Where, shown_key
 from monosem_tui.keys.table import at
 from monosem_tui.model.session_state import FindMemory, Memory
 from monosem_tui.screens.base import MonosemScreen
@@ -28,11 +29,16 @@ from store.query.find_process import Asking
 from store.query.pattern_search import BY_THEMSELVES, Inquiry, Report
 from store.run.counted_noun import ROW, TOKEN, CountedNoun
 
+if TYPE_CHECKING:
+    from monosem_tui.pages.typing_hints import Guide
+
 _KEYS = {action.id.partition(".")[2]: shown_key(action.keys[0]) for action in at(Where.FIND)}
 EXAMPLES = {
     TOKEN: r"a regular expression, such as \b(sea|boat)s?\b",
     ROW: r"an expression for row numbers, such as #12\d\b",
 }
+SHORT = {TOKEN: r"such as \b(sea|boat)s?\b", ROW: r"such as #12\d\b"}
+"""Examples in the empty line."""
 
 
 def advice(noun: CountedNoun) -> list[str]:
@@ -182,7 +188,13 @@ class PatternSearch(ScreenPart):
     def action_pattern(self) -> None:
         """Type a regular expression; up brings back the last one, and those before it."""
         self._at, self._typed = len(self._patterns), ""
-        self._host.line.open("find", "", self._take_typed)
+        self._host.line.open("find", "", self._take_typed, guide=self._guide())
+
+    def _guide(self) -> Guide:
+        from monosem_tui.pages.prompt_hints import pattern_hints
+        from monosem_tui.pages.typing_hints import Guide
+
+        return Guide(lambda text, at: pattern_hints(text, at, self._patterns[::-1], self._noun), SHORT[self._noun])
 
     def _take_typed(self, typed: Typed) -> None:
         text = self._host.input.text

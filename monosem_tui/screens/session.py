@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from textual.message import Message
 
+from monosem_tui.draw.numbers import activation
 from monosem_tui.draw.palette import Palette
 from monosem_tui.model.example_choice import CUTS, Cuts
 from monosem_tui.model.open_run import OpenRun
@@ -124,7 +125,9 @@ class Session:
             MonosemError: its maximum cannot be read.
         """
         clamp, fresh = self.clamps.offer(feature, self.maximum)
-        return f"{feature} {'into' if fresh else 'is in'} the tray: {clamp.in_words()}"
+        most = self.maximum(feature)
+        known = f"; its maximum is {activation(most)}" if clamp.mode == "max" and most else ""
+        return f"{feature} {'into' if fresh else 'is in'} the tray: {clamp.in_words()}{known}"
 
     @property
     def folder(self) -> Path | None:

@@ -30,8 +30,15 @@ CLAMP_KL = Term(
 )
 PAINT = Term(
     "paint",
-    "the colour behind a written token: how far the clamps move it (KL of a token); v paints by something else",
-    unit="steps of heat from 0.03, 0.1, 0.3, 1 and 3 nats on, the same for all texts",
+    "the colour behind a written token: how far the clamps move it (KL of a token), or a feature's activation on it "
+    "before any clamp there; v and V choose",
+    unit="five steps of heat: KL from 0.03, 0.1, 0.3, 1 and 3 nats on, activations by shares of the feature's maximum",
+)
+CANDIDATES = Term(
+    "candidates",
+    "the most probable next tokens at the cursor, with and without clamps after the same clamped text, and those whose "
+    "probability the clamps change most; ▌ is the token that was drawn",
+    unit="probability before temperature, top-p and top-k; changes in percentage points",
 )
 BREAKDOWN = Term(
     "broken down",
@@ -69,7 +76,21 @@ SWEEP = Term(
 )
 RECIPE = Term("recipe", "everything that determines a clamped text: prompt, clamps, sampling, seed")
 
-WRITING = (CLAMP, TRAY, BASE, CLAMPED, PERPLEXITY, CLAMP_KL, PAINT, BREAKDOWN, OTHER_CLAMPS, STRIP, SAMPLING, SWEEP)
+WRITING = (
+    CLAMP,
+    TRAY,
+    BASE,
+    CLAMPED,
+    PERPLEXITY,
+    CLAMP_KL,
+    PAINT,
+    CANDIDATES,
+    BREAKDOWN,
+    OTHER_CLAMPS,
+    STRIP,
+    SAMPLING,
+    SWEEP,
+)
 """The terms of a text that is written."""
 LIVE = (*WRITING, FIRINGS, LOSS_CHANGE, RECIPE)
 """All of them."""

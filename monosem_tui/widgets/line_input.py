@@ -9,7 +9,7 @@ from textual import events
 
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.palette import Palette
-from monosem_tui.draw.safe_text import cut
+from monosem_tui.draw.safe_text import cut, printable, width
 from monosem_tui.draw.spans import Role, Span, line, width_of
 from monosem_tui.draw.typed_text import place_at, typed_text
 from monosem_tui.keys.actions import TYPING, Where
@@ -19,13 +19,34 @@ from monosem_tui.widgets.line_view import OneLine
 
 NoteKind = Literal["label", "tags", "comment"]
 LiveKind = Literal[
-    "prompt", "system", "clamp", "settings", "text", "document", "sweep", "recipe", "recipe file", "export"
+    "prompt", "system", "clamp", "settings", "text", "document", "feature", "sweep", "recipe", "recipe file", "export"
 ]
 Kind = Literal["/", ":", ">", "find"] | NoteKind | LiveKind
 """A filter, a number or a command, a command that is chosen, a pattern, a note, or something for the live model."""
 LIVE: tuple[LiveKind, ...] = get_args(LiveKind)
 RUNNING: tuple[Kind, ...] = ("prompt", "system", "text")
 """Kinds of text with several lines."""
+PLACEHOLDERS: dict[Kind, str] = {
+    "/": 'density>1e-4 token:"the">50% label:x',
+    ":": "412, or a command: sort, filter, find, help …",
+    ">": "letters of what you look for",
+    "find": r"such as \b(sea|boat)s?\b",
+    "label": "in a few words, what it fires on",
+    "tags": "words between blanks",
+    "comment": "a remark",
+    "prompt": "text that the model goes on from",
+    "system": "who the model is to be",
+    "clamp": "412=max*1, 412=8.5 or 412=off; then @response",
+    "settings": "t=0.8 p=0.95 k=40 max=200 seed=1, or greedy",
+    "text": "any text; pasted lines stay lines",
+    "document": "number of a document of the corpus",
+    "feature": "number of a feature; none for the clamp under the cursor",
+    "sweep": "strengths of one feature: 412=max*0.5,max*1,max*2@response",
+    "recipe": "a name, or a file: NAME.json",
+    "recipe file": "path of a recipe",
+    "export": "path of a new file: .txt or .json",
+}
+"""Examples in the empty line, by what is typed."""
 NOTES: tuple[NoteKind, ...] = get_args(NoteKind)
 LONGEST, LONGEST_PATTERN, LONGEST_NOTE, LONGEST_TEXT = 200, 1_000, 4_000, 20_000
 """Longest text in characters: more is a paste that went wrong."""
@@ -42,6 +63,7 @@ class Typed(Enum):
     NEXT = "next"
     PREVIOUS = "previous"
     COMPLETE = "complete"
+    COMPLETE_BACK = "complete_back"
     NOTHING = "nothing"
 
 
@@ -65,6 +87,7 @@ class LineInput(OneLine):
         super().__init__(palette)
         self.kind: Kind = "/"
         self._before, self._after = "", ""
+        self._placeholder = ""
         self._selected = False
         """Whether the text is a proposal of which nothing was touched yet: what is typed takes its place."""
         self._right = self._too_long = ""
@@ -89,17 +112,30 @@ class LineInput(OneLine):
         """The text typed so far."""
         return self._before + self._after
 
-    def open(self, kind: Kind, text: str, *, selected: bool = False) -> None:
-        """Begin with `text`, the cursor at its end; the first character takes the place of all that is `selected`."""
+    @property
+    def caret(self) -> int:
+        """The character that the cursor is on, counted from 0."""
+        return len(self._before)
+
+    def open(self, kind: Kind, text: str, *, selected: bool = False, placeholder: str = "") -> None:
+        """Begin with `text`, the cursor at its end.
+
+        Args:
+            kind: what is typed.
+            text: what it begins with.
+            selected: whether the first character takes the place of all of it.
+            placeholder: example that stands in the empty line; without one, that of the kind.
+        """
+        self._placeholder = placeholder or PLACEHOLDERS[kind]
         self.kind, self._before, self._after = kind, text, ""
         self._selected = selected and bool(text)
         self._too_long = ""
         self.display = True
         self._redraw()
 
-    def replace(self, text: str) -> None:
-        """Take another text, the cursor at its end."""
-        self._before, self._after = text, ""
+    def replace(self, text: str, after: str = "") -> None:
+        """Take another text, the cursor at its end, before `after`."""
+        self._before, self._after = text, after
         self._selected = False
         self._redraw()
 
@@ -107,6 +143,11 @@ class LineInput(OneLine):
         """Put the cursor on character `at`, counted from 0."""
         self._before, self._after = self.text[:at], self.text[at:]
         self._redraw()
+
+    def cell_of(self, at: int) -> int | None:
+        """Return the cell that a character stands in; None where it is out of sight."""
+        cell = self._cells.start + width(printable(self.text[:at])) - self._hidden
+        return cell if cell in self._cells else None
 
     def close(self) -> None:
         """Hide the line; its text can still be read."""
@@ -188,5 +229,8 @@ class LineInput(OneLine):
         room = max(1, cells - width_of(right.spans) - width_of(name) - 2)
         role = Role.CURSOR if self._selected else Role.PLAIN
         typed, hidden = typed_text(self._before, self._after, room, role)
+        if not self.text:
+            example = Span(cut(self._placeholder, max(0, room - 1)), Role.DIM)
+            typed = line(Span(" ", Role.CARET), example, " " * (room - 1 - width_of([example])))
         self._cells, self._hidden = range(width_of(name), width_of(name) + room), hidden
         self.show_spotted(right.after(line(*name, *typed, "  ")))

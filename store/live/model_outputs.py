@@ -36,6 +36,23 @@ class ClampedAct:
     """After it; equal to `natural` where no clamp holds."""
 
 
+KEPT = 4096
+"""Tokens of a text whose candidates are kept: the last ones."""
+
+
+@dataclass(frozen=True)
+class NextTokens:
+    """Candidates for a token of the clamped text, with their log-probabilities after the same clamped text.
+
+    Among them are the most probable ones of both distributions, and those whose probability differs most.
+    """
+
+    tokens: tuple[int, ...]
+    clamped: tuple[float, ...]
+    own: tuple[float, ...]
+    """Log-probabilities under the unclamped model."""
+
+
 @dataclass(frozen=True)
 class Step:
     """The next token of each text that goes on."""
@@ -49,6 +66,8 @@ class Step:
     own_logprob: float | None
     """Log-probability of the clamped token under the unclamped model."""
     acts: tuple[ClampedAct, ...]
+    candidates: NextTokens | None = None
+    """Candidates for the clamped token; None where they were not asked for, or are kept no more."""
 
 
 @dataclass(frozen=True)

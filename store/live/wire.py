@@ -31,7 +31,7 @@ from store.live.model_outputs import ClampSweep, End, ReadToken, Step
 from store.live.recipe import Recipe
 from store.settings.subject import Weights
 
-PROTOCOL = 2
+PROTOCOL = 3
 LONGEST, LONGEST_REQUEST = 1 << 24, 1 << 20
 """Bytes of an answer and of a request at most."""
 
@@ -96,6 +96,15 @@ class ChangeClamps(_Numbered):
     """Replace the clamps from the next token on, generating or not. Answer: Changed."""
 
     clamps: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchFeature(_Numbered):
+    """Send a feature's activations on the tokens of the present text. Answers, with the id of this request: Watched
+    for those so far, and for each that follows."""
+
+    feature: int | None
+    """None ends it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +196,17 @@ class Stepped(_Numbered):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Watched(_Numbered):
+    """A feature's activations on tokens of both texts, before any clamp there; NaN where they are not known."""
+
+    feature: int
+    first: int
+    """Number of the first of these tokens in the response."""
+    base: tuple[float, ...]
+    clamped: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rested(_Numbered):
     """Generation has paused or ended. An end is None while the text could go on."""
 
@@ -253,7 +273,7 @@ class Gone:
     why: str
 
 
-Request = Load | Inspect | Start | Go | Pause | ChangeClamps | Branch | StartSweep | Stop | Recall
+Request = Load | Inspect | Start | Go | Pause | ChangeClamps | WatchFeature | Branch | StartSweep | Stop | Recall
 Answer = (
     Hello
     | Working
@@ -261,6 +281,7 @@ Answer = (
     | Inspected
     | Started
     | Stepped
+    | Watched
     | Rested
     | Changed
     | Branched

@@ -52,10 +52,14 @@ _KEYS = (*NOTES, "token", "promotes", "like", "role", "kind", "rule", "in")
 class FilterError(BadFilter):
     """A filter that cannot be parsed."""
 
-    def __init__(self, text: str, at: int, what: str) -> None:
+    def __init__(self, text: str, at: int, what: str, *, unfinished: bool = False) -> None:
         rest = text[at : at + 20]
         where = f"“{rest}” at character {at + 1} of the filter" if rest else f"the filter ends at character {at}"
         super().__init__(f"{where}: {what}", 'Text in "quotes" is looked for as it is.', at)
+        self.why = what
+        """The same without the place."""
+        self.unfinished = unfinished or not rest
+        """Whether more text may mend it."""
 
 
 def parse_filter(text: str) -> All:
@@ -86,8 +90,8 @@ class _Reader:
         self._at += len(rest) - len(rest.lstrip())
         return self._at < len(self._text)
 
-    def _error(self, what: str, at: int | None = None) -> FilterError:
-        return FilterError(self._text, self._at if at is None else at, what)
+    def _error(self, what: str, at: int | None = None, *, unfinished: bool = False) -> FilterError:
+        return FilterError(self._text, self._at if at is None else at, what, unfinished=unfinished)
 
     def _take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         found = pattern.match(self._text, self._at)
@@ -150,7 +154,9 @@ class _Reader:
     def _rule(self) -> FiresOn:
         found = self._take(_BRACED)
         if not found:
-            raise self._error('a rule in braces is expected after rule:, such as rule:{word("sea") & !quote}')
+            begun = self._text[self._at : self._at + 1] == "{" and "}" not in self._text[self._at :]
+            example = 'a rule in braces is expected after rule:, such as rule:{word("sea") & !quote}'
+            raise self._error(example, unfinished=begun)
         from store.rules.grammar import parse_rule
 
         parse_rule(found[1])
@@ -176,7 +182,9 @@ class _Reader:
     def _one_of(self, words: Sequence[str], key: str) -> str:
         found = self._take(re.compile("|".join(words)))
         if not found:
-            raise self._error(f"one of {', '.join(words)} is expected after {key}:")
+            begun = self._text[self._at :]
+            listed = f"one of {', '.join(words)} is expected after {key}:"
+            raise self._error(listed, unfinished=any(word.startswith(begun) for word in words))
         return found[0]
 
     def _like(self) -> Like:
@@ -206,7 +214,7 @@ class _Reader:
         start = self._at
         found = self._take(_QUOTED)
         if not found:
-            raise self._error("the closing quote is missing", start)
+            raise self._error("the closing quote is missing", start, unfinished=True)
         return re.sub(r"\\(.)", lambda m: {"n": "\n", "t": "\t"}.get(m[1], m[1]), found[1], flags=re.DOTALL)
 
     def _bound(self) -> tuple[Sign, float] | None:

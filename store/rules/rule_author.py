@@ -54,7 +54,7 @@ class RuleAuthor:
 
     def explanation(self, feature: int) -> Explanation:
         """Explain a feature; one that fires on too few tokens gets the reason, and no rule."""
-        choosing, measuring = self._firings(feature)
+        choosing, measuring = self.firings(feature)
         found = self._search.best(choosing)
         if found is None:
             fires = len(choosing.act_E) + len(measuring.act_E)
@@ -67,7 +67,7 @@ class RuleAuthor:
 
     def threshold(self, feature: int, rule: Rule) -> float:
         """Return the activation from which on a feature's firing agrees best with a rule, on the choosing half."""
-        choosing, holds_N = self._firings(feature)[0], self._corpus.rule(rule)
+        choosing, holds_N = self.firings(feature)[0], self._corpus.rule(rule)
         holds = int(np.count_nonzero(holds_N & self.halves.choosing_N))
         return best_threshold(choosing, holds_N[choosing.place_E], holds)[0]
 
@@ -77,17 +77,18 @@ class RuleAuthor:
         Raises:
             MonosemError: there is no such feature, or the rule names a token that does not exist.
         """
-        return self._measures.scores(self._firings(feature)[1], threshold, self._corpus.rule(rule))
+        return self._measures.scores(self.firings(feature)[1], threshold, self._corpus.rule(rule))
 
-    def _text(self, token: int) -> str:
-        return self._corpus.classes.texts[token] if token < self._corpus.classes.size else ""
-
-    def _firings(self, feature: int) -> tuple[Firings, Firings]:
+    def firings(self, feature: int) -> tuple[Firings, Firings]:
+        """Return a feature's entries on the choosing and on the measuring half."""
         postings = (self._neurons or self._store).postings(feature)
         act_E = postings.act.astype(np.float64)
         halves = [half_N[postings.token] for half_N in (self.halves.choosing_N, self.halves.measuring_N)]
-        one, other = (Firings(postings.token[half_E], act_E[half_E]) for half_E in halves)
-        return one, other
+        choosing, measuring = (Firings(postings.token[half_E], act_E[half_E]) for half_E in halves)
+        return choosing, measuring
+
+    def _text(self, token: int) -> str:
+        return self._corpus.classes.texts[token] if token < self._corpus.classes.size else ""
 
     def _made(self, feature: int, text: str, found: FoundRule | None, scores: ExplanationScores) -> Explanation:
         return Explanation(

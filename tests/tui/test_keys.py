@@ -194,6 +194,7 @@ def test_every_action_is_expected() -> None:
     elsewhere = {"quit", "suspend", *(f"view.{view.name}" for view in VIEWS)}
     elsewhere |= {action.id for action in ACTIONS if action.id.startswith("note.")}  # test_notes presses them
     elsewhere.add("browse.partners")  # test_compare does
+    elsewhere |= {"filter.complete", "filter.complete-back"}  # a test below does
     elsewhere |= {"interrupt", "list.middle", "list.row-top", "list.row-bottom"}  # test_habits does
     known = {(action.where, action.name) for action in ACTIONS if action.id in elsewhere}
     found = {(action.where, action.name) for action in ACTIONS if action.where not in ELSEWHERE}
@@ -480,12 +481,14 @@ async def test_a_filter_of_several_terms(make_app: MakeApp, sample: Sample) -> N
         screen.line.paste(" mean>")
         assert sorted(screen.pane.state.listing.order.tolist()) == expected  # what was typed before stays
         await pilot.pause()
-        assert "unfinished" in screen_text(pilot)
+        assert screen_text(pilot).splitlines()[-2:][0].strip() == "▾ a number is expected after >"
+        assert screen_text(pilot).splitlines()[-2].index("▾") == screen_text(pilot).splitlines()[-1].index("mean>") + 5
         title = f"{len(expected)} of 48 features · /max>6 !label:water · max ↓"
         assert title in screen_text(pilot)  # what the list shows
         await press(pilot, "enter")
         assert "a number is expected after >" in screen_text(pilot)
         assert screen.line.typing
+        assert "the list stays as it was" in screen_text(pilot)
         await press(pilot, "escape", "colon", *"filter ")
         screen.line.paste("max>6 nope>1")
         await press(pilot, "enter")
@@ -496,6 +499,34 @@ async def test_a_filter_of_several_terms(make_app: MakeApp, sample: Sample) -> N
         assert screen.pane.state.listing.order.tolist() == np.flatnonzero(dense.max(axis=0) == 0).tolist()
         await press(pilot, "escape")
         assert len(screen.pane.state.listing.order) == 46
+
+
+async def test_tab_completes_the_terms_of_a_filter_and_the_words_of_the_run(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await press(pilot, "slash")
+        screen = browse_screen(pilot)
+        assert "density>1e-4" in screen_text(pilot).splitlines()[-1]  # the placeholder
+        assert "share of tokens" in screen_text(pilot)
+        for keys, typed in (
+            ("d e n tab", "density>"),
+            ("1 space l a tab", "density>1 label:"),
+            ("tab", "density>1 labelled"),
+            ("ctrl+w", "density>1 "),
+            ("l a b e l : tab", 'density>1 label:"she\x1b[33m and [b]her[/b]"'),  # a menu of two labels
+            ("tab", 'density>1 label:"water, boats, the sea"'),
+            ("ctrl+u t a g tab", "tag:"),
+            ("shift+tab", "tagged"),
+            ("tab tab", "tagged"),
+            ("space t a g : tab", "tagged tag:place"),
+            ("ctrl+u l i k e : tab", f"like:{screen.pane.state.listing.feature}"),
+            ("ctrl+u x y z tab", "xyz"),
+        ):
+            await press(pilot, *keys.split())
+            assert screen.input.text == typed, keys
+        await press(pilot, "escape")
+        assert "share of tokens" not in screen_text(pilot)
+        screen.line.open("/", "", bool)  # a line without a guide has none of its panel
+        assert not screen.guidance.display
 
 
 async def test_a_key_without_a_use_says_where_it_has_one(make_app: MakeApp) -> None:

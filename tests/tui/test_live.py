@@ -73,6 +73,16 @@ async def test_texts_differ_from_the_token_that_clamps_change(
         assert "KL mean 1.50 nats from token 5" in text
         assert "96 tok/s" in text
         assert style_digest(pilot, Palette()).count("heat 4") > 3
+        await pilot.press("v")  # by the clamped feature: token n has n % 4, twice that in the clamped text
+        await until(pilot, lambda: len(screen.connection.talk.writing.watched.clamped) == 199)
+        assert screen.connection.talk.writing.watched.clamped[:5] == [0, 2, 4, 6, 0]
+        assert "painted by 0 water, boats, the sea, before clamps" in screen_text(pilot)
+        assert style_digest(pilot, Palette()).count("heat 3") > 6
+        await pilot.press("V", *keys("48"), "enter")
+        assert "'48' is not a feature of this run" in screen_text(pilot)
+        await pilot.press("escape", "V", "7", "enter")
+        await until(pilot, lambda: len(screen.connection.talk.writing.watched.base) == 199)
+        assert "painted by 7 " in screen_text(pilot)
         await pilot.press("v")
         assert "heat" not in style_digest(pilot, Palette())
         await pilot.press("v")
@@ -80,7 +90,8 @@ async def test_texts_differ_from_the_token_that_clamps_change(
         y, line = next((y, line) for y, line in enumerate(text.splitlines()) if first in line)
         await pilot.click(offset=(line.index(first) + len(first) + 1, y))  # behind it, the sixth
         assert screen.writing.shown.cursor == 5
-        assert "token 6" in screen_text(pilot)
+        assert "token 6 unclamped" in screen_text(pilot)
+        assert "77.9 %" in screen_text(pilot)
         await pilot.press("r")
         assert "greedy" in screen_text(pilot)
 
@@ -96,7 +107,7 @@ async def test_a_strength_changed_while_it_writes_is_sent(make_app: MakeApp, mon
         await until(pilot, lambda: "takes effect at token" in screen_text(pilot))
         assert screen.connection.talk.phase is Phase.WRITING
         assert screen.connection.talk.recipe is not None
-        assert screen.connection.talk.recipe.clamps == ("0=max*2.5@response",)
+        assert screen.connection.talk.recipe.clamps == ("0=max*1.5@response",)
         await pilot.press("0")
         await until(
             pilot, lambda: screen.connection.talk.recipe is not None and not screen.connection.talk.recipe.clamps
@@ -118,18 +129,18 @@ async def test_the_tray(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> N
     pretend(monkeypatch)
     async with make_app().run_test(size=(120, 40)) as pilot:
         await press(pilot, "c")
-        assert "0 into the tray: set to max × 2 on response" in screen_text(pilot)
+        assert "0 into the tray: set to max × 1 on response; its maximum is " in screen_text(pilot)
         await press(pilot, "c")
         assert "0 is in the tray" in screen_text(pilot)
         screen = await live(pilot)
         for pressed, clamps in (
-            (["]"], ("0=max*2.5@response",)),
-            (["-", "-"], ("0=max*1.5@response",)),
+            (["]"], ("0=max*1.5@response",)),
+            (["-", "-"], ("0=max*0.5@response",)),
             (["x"], ("0=off@response",)),
-            (["x"], ("0=max*1.5@response",)),
+            (["x"], ("0=max*0.5@response",)),
             (["0"], ()),
-            (["0"], ("0=max*1.5@response",)),
-            (["a", *keys("7=+3"), "enter"], ("0=max*1.5@response", "7=+3")),
+            (["0"], ("0=max*0.5@response",)),
+            (["a", *keys("7=+3"), "enter"], ("0=max*0.5@response", "7=+3")),
             (["k", "d"], ("7=+3",)),
             (["enter", "backspace", "4", "enter"], ("7=+4",)),
         ):
@@ -163,11 +174,11 @@ async def test_what_is_kept_for_the_next_time(
         app.keep()
     kept = recall(sample.run.path)
     assert kept.live == LiveMemory(
-        prompt="the sea", clamps="-0=max*2@response", sampling="t=0.5 p=1 k=0 max=200 seed=0"
+        prompt="the sea", clamps="-0=max*1@response", sampling="t=0.5 p=1 k=0 max=200 seed=0"
     )
     async with make_app(memory=kept).run_test(size=(120, 40)) as pilot:
         screen = await live(pilot)
-        assert (screen.writing.shown.prompt, screen.connection.tray.written()) == ("the sea", "-0=max*2@response")
+        assert (screen.writing.shown.prompt, screen.connection.tray.written()) == ("the sea", "-0=max*1@response")
         assert written(screen.writing.shown.sampling) == "t=0.5 p=1 k=0 max=200 seed=0"
         await pilot.press("p", "escape")
     hostile = Memory(live=LiveMemory(prompt="\x1b[31m", clamps="0=max*2 ]] 999999=1 =", sampling="k=x"))
@@ -202,14 +213,14 @@ async def test_a_complete_text_keeps_the_clamps_it_was_written_with(
         assert "written with" not in screen_text(pilot)
         await pilot.press("]")
         await until(pilot, lambda: "the text is complete: ctrl+g writes it again" in screen_text(pilot))
-        assert "clamped · written with 0=max*2@response · " in screen_text(pilot)
+        assert "clamped · written with 0=max*1@response · " in screen_text(pilot)
         assert talk.recipe is not None
-        assert talk.recipe.clamps == ("0=max*2@response",)
+        assert talk.recipe.clamps == ("0=max*1@response",)
         await pilot.press("[")
         await pilot.pause()
         assert "written with" not in screen_text(pilot)
         await pilot.press("[", "h", "b")  # from a token on it obeys what the tray says
-        await until(pilot, lambda: talk.phase is Phase.RESTING and talk.recipe.clamps == ("0=max*1.5@response",))
+        await until(pilot, lambda: talk.phase is Phase.RESTING and talk.recipe.clamps == ("0=max*0.5@response",))
         assert "written with" not in screen_text(pilot)
 
 
@@ -255,7 +266,7 @@ async def test_files(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_pat
         recipe = Recipe.load(tmp_path / "sea.json")
         digest = hashlib.sha256(sample.run.sae.read_bytes()).hexdigest()
         assert recipe == Recipe(
-            prompt="the sea", clamps=("0=max*2@response",), sampling=Sampling(max_new=200), dictionary=digest
+            prompt="the sea", clamps=("0=max*1@response",), sampling=Sampling(max_new=200), dictionary=digest
         )
         await pilot.press("w", "ctrl+u", *keys("sea.json"), "enter")
         await until(pilot, lambda: "is there already" in screen_text(pilot))
@@ -406,7 +417,7 @@ async def test_a_store_by_itself_has_no_model(make_app: MakeApp, tmp_path: Path,
 
 
 def test_every_key_of_live_is_pressed_here() -> None:
-    pressed = set("p ] - 0 x d a m j k h l v b g r s w e o @ C S H L f ctrl+g space enter".split())
+    pressed = set("p ] - 0 x d a m j k h l v V b g r s w e o @ C S H L f ctrl+g space enter".split())
     for action in at(Where.WRITING):
         assert pressed & set(action.keys), action.id
 
@@ -451,7 +462,7 @@ async def test_keys_of_looking(make_app: MakeApp, monkeypatch: pytest.MonkeyPatc
         await pilot.press("k", "space")
         assert looked.chosen == (1, 2, 3)
         await pilot.press("l", "c")
-        assert screen.connection.tray.clamps == ("1=max*2@response",)
+        assert screen.connection.tray.clamps == ("1=max*1@response",)
         await pilot.press("x")
         await until(pilot, lambda: "+0.50 nats without it" in screen_text(pilot))
         assert (looked.token, looked.feature) == (2, 1)

@@ -60,7 +60,7 @@ async def test_a_recipe_is_kept_and_written_again(
         (kept,) = kept_recipes(own.editor.notes.path)
         digest = hashlib.sha256((own.path / "sae.h5").read_bytes()).hexdigest()
         assert kept.recipe == Recipe(
-            prompt="the sea", clamps=("0=max*2@response",), sampling=Sampling(max_new=200), dictionary=digest
+            prompt="the sea", clamps=("0=max*1@response",), sampling=Sampling(max_new=200), dictionary=digest
         )
         await pilot.press("w", "right", "backspace", "1", "enter")
         assert "is kept already" in screen_text(pilot)
@@ -70,7 +70,7 @@ async def test_a_recipe_is_kept_and_written_again(
         await pilot.press("o", "enter")
         await complete(pilot, screen)
         assert screen.connection.talk.recipe == wrote
-        assert screen.connection.tray.clamps == ("0=max*2@response",)
+        assert screen.connection.tray.clamps == ("0=max*1@response",)
         assert screen.writing.shown.sampling.temperature == 0
 
 
@@ -226,7 +226,7 @@ async def test_a_chat(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: O
         recipe = screen.connection.talk.recipe
         assert recipe is not None
         assert (recipe.chat, recipe.system, recipe.prompt) == (True, "Be brief.", "Who are you?")
-        assert recipe.clamps == ("0=max*2@response", "7=5@user")
+        assert recipe.clamps == ("0=max*1@response", "7=5@user")
         text = screen_text(pilot)
         assert "SYSTEM  Be brief." in text
         assert "USER    Who are you?" in text

@@ -7,22 +7,26 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monosem_tui.draw.heat import bins
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.spans import HEAT, Line, Role, Span, text_of
 from monosem_tui.live.breakdown import Loop, broken_down, loop_of
 from monosem_tui.live.model_client import ModelClient
 from monosem_tui.live.transcript import Transcript
 from monosem_tui.live.tray import Tray
+from monosem_tui.pages.live_candidates import moved_most, ranking
 from monosem_tui.pages.live_contents import Shown
 from monosem_tui.pages.live_page import live_lines
-from monosem_tui.pages.live_paint import KL_EDGES, PaintKind, kl_step, legend
+from monosem_tui.pages.live_paint import KL_EDGES, PaintKind, act_step, kl_step
 from store.index.vocabulary import Vocabulary
 from store.live.clamp import parse_clamp
-from store.live.model_outputs import DrawnToken, Step
+from store.live.model_outputs import DrawnToken, NextTokens, Step
+from store.live.wire import Watched
 from tests.tui.screens import MEANINGFUL
 
 WORDS = [f" w{n}".encode() for n in range(60)]
@@ -60,7 +64,7 @@ def test_a_token_is_painted_by_how_far_the_clamps_move_it() -> None:
         assert all(role_of(lines, f"w{n}") == {Role.PLAIN} for n in range(9))  # base is moved by nothing
         (scale,) = [spans for spans in lines if "painted by KL" in text_of(spans)]
         assert [span.text.strip() for span in scale if span.role in HEAT[1:]] == ["0.03", "0.1", "0.3", "1", "3"]
-    page.paint.kind = page.paint.kind.following()
+    page.paint.kind = PaintKind.NOTHING
     lines = live_lines(page, 80, 24)
     assert not {span.role for spans in lines for span in spans} & set(HEAT[1:])
     assert "not painted" in "\n".join(map(text_of, lines))
@@ -72,9 +76,88 @@ def test_steps_look_different_from_what_is_not_painted(colors: int) -> None:
     looks = [palette.style(role) for role in HEAT]
     assert len(set(looks)) == (6 if colors else 4)
     assert set(HEAT[1:]) <= set(MEANINGFUL)
-    assert text_of(legend(shown(Transcript()).paint)).startswith("painted by KL, nats")
-    assert kl_step(0.0) == 0
-    assert PaintKind.KL.following().following() is PaintKind.KL
+
+
+@given(st.lists(st.floats(0, 100, width=32), min_size=1, max_size=20), st.sampled_from([0.0, 0.5, 20.0]))
+def test_steps_of_activations_are_those_of_pages(acts: list[float], top: float) -> None:
+    assert [act_step(act, top) for act in acts] == bins(np.array(acts, np.float32), top).tolist()
+    assert act_step(math.nan, top) == kl_step(0.0) == 0
+
+
+def test_both_texts_are_painted_by_a_feature() -> None:
+    page = shown(written(range(5), range(20, 25), [1.0] * 5), "3=max*2")
+    turns = []
+    for _ in range(3):
+        page.paint.turn(page.tray)
+        turns.append(page.paint.kind)
+    assert turns == [PaintKind.FEATURE, PaintKind.NOTHING, PaintKind.KL]
+    page.paint.turn(page.tray)
+    assert page.paint.of(page.tray) == 3
+    page.talk.writing.watched.take(Watched(id=1, feature=3, first=0, base=(0.0, 1.0, math.nan), clamped=(4.0, 0.1)))
+    page.talk.writing.watched.take(Watched(id=1, feature=3, first=2, base=(0.0, 4.0), clamped=(0.0, 0.0)))
+    for cells, height in SIZES:
+        lines = live_lines(page, cells, height)
+        steps = {
+            word: HEAT.index(*role_of(lines, word)) for word in ("w0", "w1", "w2", "w3", "w4", "w20", "w21", "w22")
+        }
+        assert steps == {"w0": 0, "w1": 3, "w2": 0, "w3": 5, "w4": 0, "w20": 5, "w21": 1, "w22": 0}
+        assert "painted by 3 a label, before clamps" in "\n".join(map(text_of, lines))
+    page.talk.writing.cut(3)
+    assert (page.talk.writing.watched.base, page.talk.writing.watched.clamped) == ([0.0, 1.0], [4.0, 0.1])
+    page.paint.feature = 7  # typed, whatever is clamped
+    assert page.paint.of(page.tray) == 7
+    page.paint.feature = None
+    page.tray.drop()
+    page.paint.turn(page.tray)
+    assert page.paint.kind is not PaintKind.FEATURE
+
+
+# Candidates
+
+
+FOUND = NextTokens((5, 6, 7, 8), (-0.2, -2.5, -4.0, -math.inf), (-2.0, -0.3, -4.0, -5.0))
+
+
+def test_candidates_of_the_token_under_the_cursor() -> None:
+    writing = written(range(3), [20, 5, 22], [0.5, 1.5, 0.0])
+    writing.candidates[1] = FOUND
+    writing.candidates[2] = NextTokens((22, 6), (-0.1, -3.0), (-0.1, -3.0))
+    page = shown(writing, "3=max*2")
+    assert not any("unclamped" in text_of(spans) for spans in live_lines(page, 80, 24))
+    page.cursor = 1
+    for cells, height in [*SIZES, (72, 24), (120, 40)]:
+        text = "\n".join(map(text_of, live_lines(page, cells, height)))
+        assert "token 2 unclamped" in text
+        one, other = (next(row for row in text.splitlines() if word in row) for word in ("·w6  ", "▌·w5  "))
+        assert re.search(r"·w6 +74.1 % ", one)
+        assert re.search(r"·w5 +81.9 % ", other)
+        assert "KL 1.50 nats" in text
+        assert re.search(r"·w5 +\+68.3", text)
+        assert re.search(r"·w6 +−65.9", text)
+    assert "74.1 % → 8.21 %" in "\n".join(map(text_of, live_lines(page, 120, 40)))
+    page.cursor = 2
+    text = "\n".join(map(text_of, live_lines(page, 120, 40)))
+    assert "token 3: the next token, which no clamp moves" in text
+    assert re.search(r"▌·w22 +> ?90|▌·w22 +90.48 %", text)
+    page.cursor = 0
+    assert "candidates are kept for the last 4 096 tokens" in "\n".join(map(text_of, live_lines(page, 80, 24)))
+
+
+def test_what_is_moved_most_comes_first() -> None:
+    ranked = ranking(FOUND)
+    assert [one.token for one in moved_most(ranked)] == [5, 6, 8]
+    assert ranked[3].clamped == 0
+    assert ranked[0].own == pytest.approx(math.exp(-2))
+
+
+def test_candidates_of_long_texts_are_dropped_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monosem_tui.live.transcript.KEPT", 3)
+    writing = Transcript()
+    for number in range(6):
+        writing.take(Step(number, None, DrawnToken(5, -1.0), 0.5, -1.0, (), FOUND))
+    assert writing.candidates == [None, None, None, FOUND, FOUND, FOUND]
+    writing.cut(4)
+    assert len(writing.candidates) == 4
 
 
 def test_what_was_written_with_other_clamps_is_dim() -> None:

@@ -56,6 +56,8 @@ def test_keys_are_those_that_are_promised() -> None:
     assert keys == {
         "note.keep": ("enter",),
         "note.leave": ("escape", "ctrl+c"),
+        "note.complete": ("tab",),
+        "note.complete-back": ("shift+tab",),
         "note.label": ("l",),
         "note.bookmark": ("b",),
         "note.tags": ("t",),

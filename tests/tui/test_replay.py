@@ -50,7 +50,7 @@ VISIT: tuple[Step, ...] = (
     (b"tplace\r", "browse", "place|tag"),
     (b"Cseen on a visit\r", "browse", "comment|seen"),
     (b"c", "browse", "tray"),
-    (b"3", "live", "max × 2"),
+    (b"3", "live", "max × 1"),
     (b"g max=20\r", "live", "greedy"),
     (b"pthe sea\r", "live", "perplexity"),
     (b"hhh[", "live", "the text is complete"),

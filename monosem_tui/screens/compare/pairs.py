@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.model.comparisons import HeldComparison
@@ -12,6 +13,9 @@ from monosem_tui.screens.compare.state import CompareState
 from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.screens.session import ViewWanted
 from monosem_tui.widgets.line_input import Typed
+
+if TYPE_CHECKING:
+    from monosem_tui.pages.typing_hints import Guide
 
 
 class PairOrder(ScreenPart):
@@ -93,10 +97,19 @@ class PairOrder(ScreenPart):
     def action_filter(self) -> None:
         """Type a filter."""
         self._unfiltered = self.ordering.text, self._list.chosen, self._list.first
-        self._host.line.open("/", self.ordering.text, self._typed, self._finds)
+        self._host.line.open("/", self.ordering.text, self._typed, self._finds, guide=self._guide())
+
+    def _guide(self) -> Guide:
+        """Return the hints of filters of pairs."""
+        from monosem_tui.pages.filter_hints import PAIR_EXAMPLE, filter_hints
+        from monosem_tui.pages.filter_words import filter_words
+        from monosem_tui.pages.typing_hints import Guide
+
+        words, catalogue = filter_words(self._state.run, None, pairs=True), self._state.catalogue
+        return Guide(lambda text, at: filter_hints(text, at, words, catalogue.problem), PAIR_EXAMPLE)
 
     def _finds(self) -> str:
-        return "unfinished" if self._state.catalogue.problem else f"{self._list.entries} found"
+        return "" if self._state.catalogue.problem else f"{self._list.entries} found"
 
     def _typed(self, typed: Typed) -> None:
         if typed is Typed.CHANGED:
@@ -112,7 +125,7 @@ class PairOrder(ScreenPart):
             else:
                 before, row, first = self._unfiltered
                 self._order(self._state.catalogue.held, replace(self.ordering, text=before), row)
-                self._list.jump(first)
+                self._host.call_after_refresh(self._list.jump, first)
 
     def filter(self, text: str) -> None:
         """Show the pairs that pass a filter."""

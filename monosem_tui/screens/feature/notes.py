@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from monosem_tui.model.feature_card import renoted
 from monosem_tui.model.feature_stats import renamed
@@ -15,6 +16,9 @@ from store.files.errors import MonosemError, UnguardedWarning
 from store.notes.editor import NoteEditor, Undone
 from store.notes.note_file import FeatureNotes
 from store.notes.statements import tag_words
+
+if TYPE_CHECKING:
+    from monosem_tui.pages.typing_hints import Guide
 
 
 class NotesControl(ScreenPart):
@@ -141,7 +145,17 @@ class NotesControl(ScreenPart):
                 before,
                 lambda text: take(feature, before, text) if text != before else None,
                 lambda: f"feature {feature}",
+                guide=self._guide() if kind == "tags" else None,
             )
+
+    def _guide(self) -> Guide | None:
+        """Return the hints of tags: those that other features have; None where there are none."""
+        from monosem_tui.pages.filter_words import filter_words
+        from monosem_tui.pages.prompt_hints import tag_hints
+        from monosem_tui.pages.typing_hints import Guide
+
+        tags = filter_words(self._state.run, None).tags
+        return Guide(lambda text, at: tag_hints(text, at, tags)) if tags else None
 
     def _type_line(
         self,

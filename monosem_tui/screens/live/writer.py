@@ -15,6 +15,7 @@ from monosem_tui.live.tray import strengths
 from monosem_tui.model.session_state import LiveMemory, Memory
 from monosem_tui.pages.live_contents import Shown
 from monosem_tui.pages.live_page import live_lines
+from monosem_tui.pages.live_paint import PaintKind
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.tray import ClampTray
 from monosem_tui.screens.part import ScreenPart, Way
@@ -76,7 +77,8 @@ class WritingControl(ScreenPart):
         return replace(memory, live=kept)
 
     def redraw(self) -> None:
-        """Draw the page; the cursor stays on the text."""
+        """Draw the page; the cursor stays on the text, and the feature that paints it is the one that is wanted."""
+        self._talk.watch(self.shown.paint.of(self.shown.tray))
         if self.shown.cursor is not None:
             self.shown.cursor = max(0, min(self.shown.cursor, len(self._talk.writing) - 1))
         self.view.redraw()
@@ -228,8 +230,21 @@ class WritingControl(ScreenPart):
 
     def action_paint(self) -> None:
         """Paint the texts by something else."""
-        self.shown.paint.kind = self.shown.paint.kind.following()
+        self.shown.paint.turn(self.shown.tray)
         self._connection.redraw()
+
+    def action_paint_by(self) -> None:
+        """Type the feature to paint by."""
+        feature = self.shown.paint.feature
+        self._connection.ask("feature", "" if feature is None else str(feature), self._take_paint, selected=True)
+
+    def _take_paint(self, text: str) -> None:
+        """Paint by a feature; without a number, by that of the clamp under the cursor."""
+        number, d_sae = text.strip(), self._connection.run.store.d_sae
+        if number and not (number.isdecimal() and len(number) < 10 and int(number) < d_sae):
+            raise MonosemError(f"{number!r} is not a feature of this run", f"They are 0 to {d_sae - 1}.")
+        self.shown.paint.feature = int(number) if number else None
+        self.shown.paint.kind = PaintKind.FEATURE
 
     def action_fork(self) -> None:
         """Go to the first token in which the texts differ."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from monosem_tui.widgets.line_input import Typed
 from store.files.errors import MonosemError
 from store.query.filter_parser import parse_filter
 from store.query.filters import FilterSource
+
+if TYPE_CHECKING:
+    from monosem_tui.pages.typing_hints import Guide
 
 
 class MapFilter(ScreenPart):
@@ -56,11 +60,20 @@ class MapFilter(ScreenPart):
 
     def action_filter(self) -> None:
         """Type a filter."""
-        self._before = self.text
-        self._host.line.open("/", self.text, self._typed, self._finds)
+        self._before, self._problem = self.text, None
+        self._host.line.open("/", self.text, self._typed, self._finds, guide=self._guide())
+
+    def _guide(self) -> Guide:
+        """Return the hints of filters of this run."""
+        from monosem_tui.pages.filter_hints import filter_hints
+        from monosem_tui.pages.filter_words import filter_words
+        from monosem_tui.pages.typing_hints import Guide
+
+        words = filter_words(self._state.run, self._state.marks.nearest)
+        return Guide(lambda text, at: filter_hints(text, at, words, self._problem))
 
     def _finds(self) -> str:
-        return "unfinished" if self._problem else f"{count(len(self._state.features))} lit"
+        return "" if self._problem else f"{count(len(self._state.features))} lit"
 
     def _typed(self, typed: Typed) -> None:
         if typed is Typed.CHANGED:

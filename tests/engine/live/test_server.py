@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 
 from engine.live.from_recipe import prompt_of
@@ -114,12 +115,12 @@ def child(loaded: Child) -> Child:
     return loaded
 
 
-def session(run: RunFolder, clamps: tuple[str, ...] = CLAMPS) -> Generation:
+def session(run: RunFolder, clamps: tuple[str, ...] = CLAMPS, *, detail: bool = False) -> Generation:
     """The same text, written here."""
     live = open_live(run, ReopenSettings(), Silent())
     recipe = Recipe(prompt=PROMPT, sampling=Sampling(**DRAWN))
     force = [parse_clamp(clamp) for clamp in clamps]
-    return Generation(live, prompt_of(live, recipe), force, recipe.sampling)
+    return Generation(live, prompt_of(live, recipe), force, recipe.sampling, detail=detail)
 
 
 def start(
@@ -190,13 +191,26 @@ def test_pause_and_branch(child: Child, run: RunFolder) -> None:
     child.until(wire.Rested)
     child.tell(wire.Go(id=5))
     child.until(wire.Rested)
+    child.tell(wire.WatchFeature(id=9, feature=3))
     child.tell(wire.Branch(id=6, token=3), wire.ChangeClamps(id=7, clamps=()), wire.Go(id=8))
     assert child.until(wire.Branched).token == 3
     child.until(wire.Rested)
-    own = finish(session(run))
+    child.tell(wire.WatchFeature(id=10, feature=None), wire.Pause(id=11), wire.Stop(id=12))
+    child.until(wire.Stopped)
+    own = session(run, detail=True)
+    found = [step.candidates for step in iter(own.step, None)]
+    assert [step.candidates for step in stepped(child, 3) + stepped(child, 5)] == found
+    acts = own.text_acts(3)
     own.back(3)
     own.change([])
     finish(own)
+    first, *watched = [one for one in child.said if isinstance(one, wire.Watched)]
+    for sent, known in zip((first.base, first.clamped), acts, strict=True):
+        np.testing.assert_allclose(sent, known, atol=1e-5)
+    assert [one.first for one in watched] == list(range(2, len(own.base.tokens) - 1))
+    for part, known in zip(("base", "clamped"), own.text_acts(3), strict=True):
+        sent = [act for one in watched for act in getattr(one, part)]
+        np.testing.assert_allclose(sent, known[2:], atol=1e-5)
     assert [one.clamped.token for one in stepped(child, 8) if one.clamped] == own.clamped.tokens[3:]
 
 

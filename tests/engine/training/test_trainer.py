@@ -61,9 +61,9 @@ def started(arch: str, **changes: Any) -> SaeTrainer:
     return trainer
 
 
-def relu_sae(seed: int = 0) -> tuple[ReluSae, torch.optim.Adam]:
+def relu_sae(seed: int = 0, d_sae: int = 20) -> tuple[ReluSae, torch.optim.Adam]:
     """A sae whose every number is random, and an optimizer that has taken a step with it."""
-    sae = ReluSae(SaeSettings(d_in=6, d_sae=20, l1=1.0))
+    sae = ReluSae(SaeSettings(d_in=6, d_sae=d_sae, l1=1.0))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in sae.parameters():
@@ -149,6 +149,22 @@ def test_more_dead_features_than_inputs() -> None:
     sae, optimizer = relu_sae()
     assert resample(sae, optimizer, torch.arange(20) < 15, inputs(1, 4), torch.Generator()) == 15
     torch.testing.assert_close(sae.W_dec.norm(dim=1), torch.ones(20))
+
+
+def test_many_resampled_features_do_not_add_up_to_more_than_is_missing() -> None:
+    sae, optimizer = relu_sae(d_sae=2000)
+    x_ND, dead_F = inputs(1, 500), torch.arange(2000) < 1900
+    with torch.no_grad():
+        sae.b_enc[dead_F] = -99.0
+        sae.W_dec[~dead_F] *= 0.01
+        before = (x_ND - sae(x_ND)).square().sum()
+        resample(sae, optimizer, dead_F, x_ND, torch.Generator().manual_seed(0))
+        after = (x_ND - sae(x_ND)).square().sum()
+        sae.W_enc[:, dead_F] *= 1.1
+        assert (x_ND - sae(x_ND)).square().sum() > after
+        sae.W_enc[:, dead_F] *= 0.8
+        assert (x_ND - sae(x_ND)).square().sum() > after
+    assert after < before
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

@@ -16,6 +16,7 @@ from store.live.model_outputs import (
     ClampSweep,
     DrawnToken,
     Firing,
+    NextTokens,
     ReadToken,
     SampledText,
     Step,
@@ -39,6 +40,7 @@ MESSAGES: list[wire.Request | wire.Answer] = [
     wire.Go(id=5, tokens=3),
     wire.Pause(id=6),
     wire.ChangeClamps(id=7, clamps=()),
+    wire.WatchFeature(id=7, feature=12),
     wire.Branch(id=8, token=3, seed=None),
     wire.StartSweep(id=9, recipe=RECIPE),
     wire.Stop(id=10),
@@ -64,6 +66,10 @@ MESSAGES: list[wire.Request | wire.Answer] = [
     ),
     wire.Started(id=4, prompt=(1, 2), clamps=()),
     wire.Stepped(id=5, step=Step(0, None, DrawnToken(5, -0.5), 0.0, -3.0, (ClampedAct(412, 0.0, 8.5),))),
+    wire.Stepped(
+        id=5, step=Step(0, None, DrawnToken(5, -0.5), 0.0, -3.0, (), NextTokens((4, 5), (-0.5, -2.0), (-1.0, -1.5)))
+    ),
+    wire.Watched(id=7, feature=12, first=3, base=(0.5,), clamped=()),
     wire.Rested(id=5, base_end="eos", clamped_end=None, base_tok_s=None, clamped_tok_s=80.5),
     wire.Changed(id=7, clamps=("1=off",), from_token=3),
     wire.Branched(id=8, token=3),
