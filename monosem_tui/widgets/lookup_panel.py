@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from monosem_tui.draw.cells import changed_cells
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.spans import Line, Role, Span, line, rule_span, ruled
@@ -36,7 +37,7 @@ class LookupPanel(Widget):
         """Another finding is chosen."""
 
     ALLOW_SELECT = False
-    DEFAULT_CSS = "LookupPanel { display: none; height: 1; }"
+    DEFAULT_CSS = "LookupPanel { display: none; height: 1; layer: over; dock: bottom; margin-bottom: 1; }"
 
     def __init__(self, palette: Palette) -> None:
         super().__init__()
@@ -45,6 +46,8 @@ class LookupPanel(Widget):
         self._chosen, self._room, self._below = 0, 1, 0
         self._state = ""
         self._preview: Sequence[Line] = ()
+        self._drawn: dict[int, Line] = {}
+        """The lines on the screen."""
 
     @property
     def chosen(self) -> Finding | None:
@@ -57,6 +60,7 @@ class LookupPanel(Widget):
         self._below = PREVIEW if screen.height >= TALL else 0
         self.styles.height = self._room + 1 + self._below
         self._found, self._preview, self._state = None, (), ""
+        self._drawn.clear()
         self.display = True
 
     def close(self) -> None:
@@ -66,13 +70,13 @@ class LookupPanel(Widget):
     def show(self, found: Found, state: str) -> None:
         """Show what was found; `state` says what is still being read."""
         self._found, self._chosen, self._state = found, 0, state
-        self.refresh()
+        self._redraw()
 
     def preview(self, lines: Sequence[Line]) -> None:
         """Show a preview of what is chosen."""
         if list(lines) != list(self._preview):
             self._preview = lines
-            self.refresh()
+            self._redraw()
 
     def step(self, rows: int) -> None:
         """Choose another finding, wrapping around at the ends."""
@@ -81,7 +85,7 @@ class LookupPanel(Widget):
 
     def _choose(self, number: int) -> None:
         self._chosen = number
-        self.refresh()
+        self._redraw()
         self.post_message(self.Moved())
 
     def on_click(self, event: events.Click) -> None:
@@ -89,7 +93,7 @@ class LookupPanel(Widget):
         number = self._first + event.y - 1
         if self._found and 0 < event.y <= self._room and number < len(self._found):
             self._chosen = number
-            self.refresh()
+            self._redraw()
             self.post_message(self.Picked())
 
     def on_mouse_scroll_down(self) -> None:
@@ -105,9 +109,19 @@ class LookupPanel(Widget):
         """The first finding on the screen."""
         return max(0, min(self._chosen - self._room + 1, len(self._found or ()) - self._room))
 
+    def _redraw(self) -> None:
+        """Repaint the cells that differ from what is on the screen."""
+        changed = []
+        for y, drawn in self._drawn.items():
+            if (cells := changed_cells(drawn, self._line(y, self.size.width))) is not None:
+                changed.append(Region(cells[0], y, cells[1] - cells[0], 1))
+        if changed or not self._drawn:
+            self.refresh(*changed)
+
     def render_line(self, y: int) -> Strip:
         """Draw a line."""
-        return to_strip(self._line(y, self.size.width), self.palette, self.size.width)
+        spans = self._drawn[y] = self._line(y, self.size.width)
+        return to_strip(spans, self.palette, self.size.width)
 
     def _line(self, y: int, cells: int) -> Line:
         if y == 0:
