@@ -113,15 +113,15 @@ def _index_seconds(tokens: float, model: ModelSeconds, sae: SaeSeconds) -> float
     return sae.static + tokens * (model.text + model.site + sae.encode + sae.entries)
 
 
-def forecast_index(run: RunFolder, asked: IndexSettings, progress: Progress) -> Forecast:
-    """`monosem index --dry-run`."""
+def forecast_index(run: RunFolder, asked: IndexSettings, progress: Progress, *, ranks: int = 1) -> Forecast:
+    """`monosem index --dry-run`, of one process or of several on this machine."""
     need_sae(run)
     if is_of_array(trained_settings(run)):
-        return _forecast_array_index(run, asked, progress)
+        return _forecast_array_index(run, asked, progress, ranks)
     subject, weights = reopen(run, asked, progress, for_plan=True), load_sae(run.sae)
     device = device_of(subject.settings)
     tokens = trained_settings(run).index_tokens if asked.tokens is None else asked.tokens
-    plan = index_plan(weights.spec, subject, tokens, asked.memory)
+    plan = index_plan(weights.spec, subject, tokens, asked.memory, ranks)
 
     def timed() -> dict[str, float]:
         model = model_seconds(subject, subject.sites(), device, whole=False)
@@ -132,13 +132,13 @@ def forecast_index(run: RunFolder, asked: IndexSettings, progress: Progress) -> 
     return _forecast(plan, run, device, progress, timed)
 
 
-def _forecast_array_index(run: RunFolder, asked: IndexSettings, progress: Progress) -> Forecast:
+def _forecast_array_index(run: RunFolder, asked: IndexSettings, progress: Progress, ranks: int) -> Forecast:
     settings, weights = trained_settings(run), load_sae(run.sae)
     refuse_of_text(asked, str(settings.activations))
     array, device = open_array(str(settings.activations)), pick_device(asked.device or settings.device)
     check_row_width(array, weights.spec.d_in, weights.spec.d_out)
     tokens = min(settings.index_tokens if asked.tokens is None else asked.tokens, array.n)
-    plan = array_index_plan(weights.spec, tokens, asked.device or settings.device, asked.memory)
+    plan = array_index_plan(weights.spec, tokens, asked.device or settings.device, asked.memory, ranks)
 
     def timed() -> dict[str, float]:
         (sample_ND,) = array.checked([(0, min(array.n, ROWS))])
@@ -152,12 +152,14 @@ def _array_index_seconds(rows: float, sae: SaeSeconds) -> float:
     return sae.static + rows * (sae.encode + sae.entries)
 
 
-def forecast_extraction(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resume: bool) -> Forecast:
-    """`monosem extract --dry-run`."""
+def forecast_extraction(
+    run: RunFolder, asked: ExtractSettings, progress: Progress, *, resume: bool, ranks: int = 1
+) -> Forecast:
+    """`monosem extract --dry-run`, of one process or of several on this machine."""
     settings = extraction_settings(run, pinned(asked), resume=resume)
     subject = open_subject(settings, progress, for_plan=True)
     site, device = subject.site(), device_of(settings)
-    plan = extraction_plan(subject, site, settings.tokens, settings.keep, SHARD_BYTES)
+    plan = extraction_plan(subject, site, settings.tokens, settings.keep, SHARD_BYTES, ranks)
 
     def timed() -> dict[str, float]:
         model = model_seconds(subject, [site], device, whole=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from engine.jobs.resume import agreeing, begin, differing, has_begun
 from engine.jobs.subject import Subject, open_subject, pinned, spec_of
 from engine.jobs.trained_run import as_begun
 from engine.model.sites import Site
+from engine.ranks.group import ALONE, Ranks
 from engine.resources.limits import check_room
 from engine.resources.plans import extraction_plan
 from engine.runtime.devices import dtype_name
@@ -20,7 +22,7 @@ from engine.runtime.progress import Progress, Task
 from engine.runtime.sizes import FORWARD_TOKENS
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder, RunRecord
-from store.run.shards import DTYPES, ShardInfo, ShardReader, ShardRows, complete_shards, joined_rows, write_shard
+from store.run.shards import DTYPES, ShardInfo, ShardRows, joined_rows, present_shards, shard_info, write_shard
 from store.settings.extract import ExtractSettings
 
 MOST = torch.finfo(torch.float16).max
@@ -31,7 +33,9 @@ SHARD_BYTES = 1 << 28
 """Activations a shard, about: few enough files, little enough to hold in memory and to lose when killed."""
 
 
-def extract(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resume: bool) -> ShardInfo:
+def extract(
+    run: RunFolder, asked: ExtractSettings, progress: Progress, *, resume: bool, ranks: Ranks = ALONE
+) -> ShardInfo:
     """Write the activations of the training split into `run.activations`; return what the shards hold.
 
     Covers `tokens` activations in the order in which streamed training would see them, over several epochs if need be,
@@ -42,7 +46,8 @@ def extract(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resum
         run: the folder.
         asked: what to extract.
         progress: receives reports.
-        resume: go on after the shards in the folder. Settings that are given must agree with those it began with.
+        resume: make the shards that are missing. Settings that are given must agree with those it began with.
+        ranks: this process's place among those that share the shards; the first one holds the run's lock.
 
     Raises:
         MonosemError: a setting is impossible, or the folder already holds activations and `resume` is not asked for.
@@ -52,26 +57,36 @@ def extract(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resum
         raise MonosemError(
             f"activations cannot be kept as {settings.keep}", f"Choose one of: auto, {', '.join(DTYPES)}."
         )
+    if not ranks.first:
+        return _help(run, settings, progress, ranks)
     with run.locked():
-        done = complete_shards(run.activations)
+        done = present_shards(run.activations)
         if done and not resume:
             raise MonosemError(
                 f"{run.activations} already holds activations", "Go on by `resume=True`, or choose another `out`."
             )
         subject = open_subject(settings, progress)
         site = subject.site()
-        kept = ShardReader(run.activations).info.dtype if done else None
+        kept = shard_info(run.activations, done[0]).dtype if done else None
         settings = replace(settings, keep=_kept_dtype(subject, site, settings.keep, kept, progress))
         info = _info(subject, site, settings)
-        if done:
-            _check_same(run, info)
-        plan = extraction_plan(subject, site, settings.tokens, settings.keep, SHARD_BYTES)
+        _check_same(run, info, done)
+        plan = extraction_plan(subject, site, settings.tokens, settings.keep, SHARD_BYTES, ranks.on_machine)
         check_room(plan, run.path, subject.lm.device)
         _begin(run, subject, site, replace(settings, context=subject.context, layer=site.layer))
         if settings.tokens < FORWARD_TOKENS:
             progress.say(f"{FORWARD_TOKENS} tokens pass through the model: shards do not depend on how many are kept")
         with run.working("extracting"):
-            _write(run, subject, site, info, done, progress)
+            _write(run, subject, site, *ranks.shared(lambda: (info, done)), progress, ranks)
+    return info
+
+
+def _help(run: RunFolder, settings: ExtractSettings, progress: Progress, ranks: Ranks) -> ShardInfo:
+    """Make a part of the shards; the first rank has the lock, and has resolved the settings."""
+    subject = open_subject(settings, progress)
+    info: ShardInfo
+    info, done = ranks.told()
+    _write(run, subject, subject.site(), info, done, progress, ranks)
     return info
 
 
@@ -137,8 +152,8 @@ def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
     )
 
 
-def _check_same(run: RunFolder, info: ShardInfo) -> None:
-    others = differing(ShardReader(run.activations).info, info)
+def _check_same(run: RunFolder, info: ShardInfo, done: Sequence[int]) -> None:
+    others = next(filter(None, (differing(shard_info(run.activations, number), info) for number in done)), "")
     if others:
         raise MonosemError(
             f"{run.activations} was begun with another {others}",
@@ -155,17 +170,24 @@ def _begin(run: RunFolder, subject: Subject, site: Site, settings: ExtractSettin
     begin(run, "extract", settings, provenance, resume=False, spec=spec)
 
 
-def _write(run: RunFolder, subject: Subject, site: Site, info: ShardInfo, done: int, progress: Progress) -> None:
-    stream = subject.stream("train", epochs=None)
-    stream.skip(done * info.contexts_per_shard)
-    total = -(-info.n_contexts // info.contexts_per_shard)
-    before = min(done * info.contexts_per_shard, info.n_contexts)
-    with progress.task("extracting", info.n_contexts, "contexts", before) as bar:
-        for number in range(done, total):
-            wanted = min(info.contexts_per_shard, info.n_contexts - number * info.contexts_per_shard)
-            rows = _shard(subject, site, stream, wanted, info.dtype, bar)
+def _write(
+    run: RunFolder, subject: Subject, site: Site, info: ShardInfo, done: Sequence[int], progress: Progress, ranks: Ranks
+) -> None:
+    """Write the shards that are not `done`, of several ranks every so many-th: those that readers see grow evenly."""
+    per, stream = info.contexts_per_shard, subject.stream("train", epochs=None)
+    sizes = [min(per, info.n_contexts - first) for first in range(0, info.n_contexts, per)]
+    own = [number for number in range(len(sizes)) if number not in done][ranks.rank :: ranks.number]
+    before = sum(sizes[number] for number in done) if ranks.alone else 0
+    total = info.n_contexts if ranks.alone else sum(sizes[number] for number in own)
+    at = 0
+    with progress.task(ranks.titled("extracting"), total, "contexts", before) as bar:
+        for number in own:
+            stream.skip((number - at) * per)
+            rows = _shard(subject, site, stream, sizes[number], info.dtype, bar)
             write_shard(run.activations, number, info, rows)
             bar.advance(0, shards=number + 1)
+            at = number + 1
+    ranks.gathered(None)
 
 
 def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, dtype: str, bar: Task) -> ShardRows:

@@ -23,6 +23,7 @@ from engine.jobs.array_source import check_row_width, refuse_of_text
 from engine.jobs.resume import changed
 from engine.jobs.subject import device_of, pinned
 from engine.jobs.trained_run import CHANGEABLE, is_of_array, need_sae, reopen, settings_again, trained_settings
+from engine.ranks.group import ALONE, Ranks
 from engine.resources.estimates import Plan
 from engine.resources.limits import check_room
 from engine.resources.plans import array_index_plan, index_plan
@@ -38,7 +39,9 @@ from store.run.weights import load_sae
 from store.settings.trained_run import EvaluateSettings, IndexSettings
 
 
-def index_run(run: RunFolder, asked: IndexSettings, progress: Progress, *, resume: bool, overwrite: bool) -> None:
+def index_run(
+    run: RunFolder, asked: IndexSettings, progress: Progress, *, resume: bool, overwrite: bool, ranks: Ranks = ALONE
+) -> None:
     """Build features.h5 of a trained run.
 
     Args:
@@ -47,30 +50,49 @@ def index_run(run: RunFolder, asked: IndexSettings, progress: Progress, *, resum
         progress: receives reports.
         resume: finish an index that was interrupted; one that is complete stays.
         overwrite: replace an index, finished or not.
+        ranks: this process's place among those that share the work.
 
     Raises:
         MonosemError: there is an index already and neither was asked for, or the run cannot be indexed.
     """
     need_sae(run)
     keep_freed_memory()
+    if not ranks.first:
+        _help(run, asked, progress, ranks)
+        return
     with run.locked():
         clear_merged(run)
         complete = _complete(run) if resume and not overwrite else None
         if not overwrite and complete is None:
             _check_free(run, resume=resume)
         on_array = is_of_array(trained_settings(run))
-        work = (_index_of_array if on_array else _index_of_text)(run, asked, progress)
+        work = (_index_of_array if on_array else _index_of_text)(run, asked, progress, ranks)
         if complete is not None and complete != work.plan:
             _check_free(run, resume=resume)
         check_room(work.needs, run.path, work.device)
         if overwrite and not resume:
             discard(run.index)
         with run.working("indexing"):
-            if complete is None:
+            if ranks.shared(lambda: complete is None):
                 work.build()
             else:
                 progress.say(f"{run.features} is complete already")
             run.update(config=run.record().config | {"index": work.used})
+
+
+def _help(run: RunFolder, asked: IndexSettings, progress: Progress, ranks: Ranks) -> None:
+    """Take a part of the index that the first rank begins; it has the lock, the plan and the digests."""
+    settings, memory = trained_settings(run), checked_memory(asked.memory)
+    tokens = settings.index_tokens if asked.tokens is None else asked.tokens
+    if is_of_array(settings):
+        device = device_of(replace(settings, device=asked.device or settings.device))
+        rows = ArrayRows.of(open_array(str(settings.activations)), "", tokens, settings.order_seed)
+        if ranks.told():
+            build_array_index(run, rows, device, progress, memory=memory, ranks=ranks)
+        return
+    subject = reopen(run, asked, progress)
+    if ranks.told():
+        build_index(run, subject, tokens, progress, memory=memory, ranks=ranks)
 
 
 class _Index(NamedTuple):
@@ -84,20 +106,20 @@ class _Index(NamedTuple):
     """Its settings as run.json keeps them."""
 
 
-def _index_of_text(run: RunFolder, asked: IndexSettings, progress: Progress) -> _Index:
+def _index_of_text(run: RunFolder, asked: IndexSettings, progress: Progress, ranks: Ranks) -> _Index:
     subject, memory = reopen(run, asked, progress), checked_memory(asked.memory)
     tokens = trained_settings(run).index_tokens if asked.tokens is None else asked.tokens
     used = {name: getattr(subject.settings, name) for name in CHANGEABLE} | {"tokens": tokens}
     return _Index(
         planned_index(run, subject, subject.stream("all"), tokens),
-        index_plan(load_sae(run.sae).spec, subject, tokens, memory),
+        index_plan(load_sae(run.sae).spec, subject, tokens, memory, ranks.on_machine),
         subject.lm.device,
-        lambda: build_index(run, subject, tokens, progress, memory=memory),
+        lambda: build_index(run, subject, tokens, progress, memory=memory, ranks=ranks),
         used,
     )
 
 
-def _index_of_array(run: RunFolder, asked: IndexSettings, progress: Progress) -> _Index:
+def _index_of_array(run: RunFolder, asked: IndexSettings, progress: Progress, ranks: Ranks) -> _Index:
     settings, spec = trained_settings(run), load_sae(run.sae).spec
     refuse_of_text(asked, str(settings.activations))
     settings = replace(settings, device=asked.device or settings.device)
@@ -110,9 +132,9 @@ def _index_of_array(run: RunFolder, asked: IndexSettings, progress: Progress) ->
     rows, memory = ArrayRows.of(array, digest, tokens, settings.order_seed), checked_memory(asked.memory)
     return _Index(
         rows.plan(run),
-        array_index_plan(spec, min(tokens, array.n), settings.device, memory),
+        array_index_plan(spec, min(tokens, array.n), settings.device, memory, ranks.on_machine),
         device,
-        lambda: build_array_index(run, rows, device, progress, memory=memory),
+        lambda: build_array_index(run, rows, device, progress, memory=memory, ranks=ranks),
         {"activations": array.spec, "device": settings.device, "tokens": tokens},
     )
 

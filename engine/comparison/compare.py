@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.comparison.assignment import Matching, match_decoders
-from engine.comparison.correlation import Partners, Sums, best_partners, shifted
+from engine.comparison.correlation import Partners, Sums, best_partners
 from engine.comparison.paired_figures import (
-    DocumentSums,
+    PairFigures,
     intervals,
     mutual_of,
     of_pairs,
-    partners_acts,
+    pair_correlations,
     resamplings,
 )
-from engine.comparison.unit_matrix import Sparse, unit_activations
+from engine.comparison.unit_matrix import Alignment, ArrayRoom, Sparse, by_unit, unit_activations
 from engine.runtime.progress import Progress
 from store.comparison.figures import (
     NO_PARTNER,
@@ -57,11 +57,28 @@ class IndexedRun:
 
 
 @dataclass(frozen=True)
-class _Halves:
-    """The activations of both sides over the units of one half."""
+class _Text:
+    """The activations of both sides over units of text."""
 
+    units: TextUnits
     acts: tuple[Sparse, Sparse]
-    document_U: NDArray[np.int32]
+    """Activations [F, U]."""
+    second_UF: Sparse
+    """The second side's by unit."""
+
+    @property
+    def choosing(self) -> Alignment:
+        """The units on which partners are chosen."""
+        return Alignment(~self.units.measuring_U)
+
+    @property
+    def measuring(self) -> Alignment:
+        """The units on which they are measured."""
+        return Alignment(self.units.measuring_U)
+
+    def sums(self, aligned: Alignment) -> tuple[Sums, Sums]:
+        """Return the sums of both sides over the units that count."""
+        return Sums.of(self.acts[0], 0, aligned), Sums.of(self.acts[1], 1, aligned)
 
 
 def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, progress: Progress) -> Comparison:
@@ -70,28 +87,40 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
     Raises:
         MonosemError: the indexes have no text in common, or are of rows of an array.
     """
-    both = (first, second)
-    units = shared_text(first, second, settings, progress)
-    with progress.task("activations of units", 2, "runs") as bar:
-        acts = []
-        for one, unit_N in zip(both, units.unit_N, strict=True):
-            acts.append(unit_activations(one.store, unit_N, units.n_units))
-            bar.advance(1)
-    whole = _Halves((acts[0], acts[1]), units.document_U)
-    choosing = _half(whole, ~units.measuring_U)
-    judged = _judged(whole, choosing, settings.least)
+    both, memory = (first, second), settings.memory // 2
+    text = _read(both, shared_text(first, second, settings, progress), ArrayRoom(memory), progress)
+    choosing, measured = text.sums(text.choosing), text.sums(text.measuring)
+    judged = _judged(choosing, measured, settings.least)
     with progress.task("partners", 1 + settings.shifts, "searches") as bar:
-        partners = best_partners(*choosing.acts, judged, settings.memory)
-        del choosing
+        partners = best_partners(text.acts[0], text.second_UF, text.choosing, choosing, judged, memory)
         bar.advance(1)
         nulls = []
-        for by in shifts_of(units, settings):
-            nulls.append(_null(whole, units, by, judged, settings.memory))
+        for by in shifts_of(text.units, settings):
+            nulls.append(_null(text, by, judged, memory))
             bar.advance(1)
-    measuring = _half(whole, units.measuring_U)
     decoders, encoders = _shared_decoders(both), _shared_encoders(both)
-    sides = _sides(whole, measuring, partners, judged, (decoders, encoders), progress)
-    return Comparison(_summary(both, units, measuring, sides, nulls, decoders, settings, progress), sides)
+    found = _pair_figures(text, partners, settings, progress)
+    sides = [_side(side, found[side], partners, (choosing, measured), judged, (decoders, encoders)) for side in BOTH]
+    matching: Matching | None = None
+    if decoders is not None:
+        progress.say("matching decoders one to one")
+        matching = match_decoders(*decoders)
+    told = [
+        _side_summary(both[side], text.units, (sides[side], found[side]), measured[side], side, nulls) for side in BOTH
+    ]
+    return Comparison(_summary(text.units, settings, matching, (told[0], told[1])), (sides[0], sides[1]))
+
+
+def _read(both: Sequence[IndexedRun], units: TextUnits, room: ArrayRoom, progress: Progress) -> _Text:
+    """Read the activations of both sides."""
+    with progress.task("activations of units", 3, "matrices") as bar:
+        acts = []
+        for one, unit_N in zip(both, units.unit_N, strict=True):
+            acts.append(unit_activations(one.store, unit_N, units.n_units, room))
+            bar.advance(1)
+        second_UF = by_unit(acts[1], room)
+        bar.advance(1)
+    return _Text(units, (acts[0], acts[1]), second_UF)
 
 
 def shared_text(first: IndexedRun, second: IndexedRun, settings: CompareSettings, progress: Progress) -> TextUnits:
@@ -115,18 +144,13 @@ def shared_text(first: IndexedRun, second: IndexedRun, settings: CompareSettings
     return units
 
 
-def _half(whole: _Halves, wanted_U: NDArray[np.bool_]) -> _Halves:
-    first, second = (acts[:, np.flatnonzero(wanted_U)] for acts in whole.acts)
-    _, document_U = np.unique(whole.document_U[wanted_U], return_inverse=True)
-    return _Halves((first, second), document_U.astype(np.int32))
-
-
-def _judged(whole: _Halves, choosing: _Halves, least: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _judged(
+    choosing: tuple[Sums, Sums], measuring: tuple[Sums, Sums], least: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which features of each side fire on enough units, half of them in each half."""
-    counts = [[acts.getnnz(axis=1) for acts in part.acts] for part in (whole, choosing)]
     first, second = (
-        (all_F >= least) & (chosen_F >= least // 2) & (all_F - chosen_F >= least // 2)
-        for all_F, chosen_F in zip(*counts, strict=True)
+        (one.count_F + other.count_F >= least) & (np.minimum(one.count_F, other.count_F) >= least // 2)
+        for one, other in zip(choosing, measuring, strict=True)
     )
     return first, second
 
@@ -141,57 +165,57 @@ def shifts_of(units: TextUnits, settings: CompareSettings) -> list[int]:
 
 
 def _null(
-    whole: _Halves,
-    units: TextUnits,
-    by: int,
-    judged: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    memory: int,
+    text: _Text, by: int, judged: tuple[NDArray[np.bool_], NDArray[np.bool_]], memory: int
 ) -> tuple[Shares, Shares]:
     """Return how well features are matched by features whose text was shifted."""
-    moved = replace(whole, acts=(whole.acts[0], shifted(whole.acts[1], by)))
-    found = best_partners(*_half(moved, ~units.measuring_U).acts, judged, memory)
-    measuring = _half(moved, units.measuring_U)
-    first, second = (_measured(measuring, side, found[side].partner_F)[judged[side]] for side in BOTH)
+    choosing = replace(text.choosing, by=by)
+    found = best_partners(text.acts[0], text.second_UF, choosing, text.sums(choosing), judged, memory)
+    measuring = replace(text.measuring, by=by)
+    first, second = (
+        pair_correlations(text.acts, side, found[side].partner_F, measuring)[judged[side]] for side in BOTH
+    )
     return shares_of(first), shares_of(second)
 
 
-def _measured(half: _Halves, side: int, partner_F: NDArray[np.int64]) -> NDArray[np.float64]:
-    beside = partners_acts(half.acts[1 - side], partner_F)
-    return DocumentSums.of(half.acts[side], beside, np.zeros(beside.shape[1], np.int32)).r()
-
-
-def _sides(
-    whole: _Halves,
-    measuring: _Halves,
-    partners: tuple[Partners, Partners],
-    judged: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    shared: tuple[Directions | None, Directions | None],
-    progress: Progress,
-) -> tuple[Side, Side]:
-    """Return every feature of both sides beside its partner; `shared` are their decoders and encoders."""
-    sides = []
+def _pair_figures(
+    text: _Text, partners: tuple[Partners, Partners], settings: CompareSettings, progress: Progress
+) -> tuple[PairFigures, PairFigures]:
+    """Measure every feature of both sides beside its partner."""
+    n_documents = len(np.unique(text.units.document_U[text.units.measuring_U]))
+    weight_DR = resamplings(n_documents, settings.resamplings, settings.seed)
+    found = []
     with progress.task("figures of features", 2, "runs") as bar:
         for side in BOTH:
             partner_F = partners[side].partner_F
-            found = of_pairs(measuring.acts[side], measuring.acts[1 - side], partner_F, measuring.document_U)
-            sides.append(
-                Side(
-                    partner_F.astype(np.int32),
-                    found.r_F.astype(np.float32),
-                    partners[side].r_F.astype(np.float32),
-                    whole.acts[side].getnnz(axis=1).astype(np.int64),
-                    found.joint_F,
-                    found.jaccard_F.astype(np.float32),
-                    found.coverage_F.astype(np.float32),
-                    found.covered_F.astype(np.float32),
-                    _cosines(shared[0], side, partner_F),
-                    _cosines(shared[1], side, partner_F),
-                    judged[side],
-                    mutual_of(partner_F, partners[1 - side].partner_F),
-                )
-            )
+            found.append(of_pairs(text.acts, side, partner_F, text.units.document_U, text.measuring, weight_DR))
             bar.advance(1)
-    return sides[0], sides[1]
+    return found[0], found[1]
+
+
+def _side(
+    side: int,
+    found: PairFigures,
+    partners: tuple[Partners, Partners],
+    halves: tuple[tuple[Sums, Sums], tuple[Sums, Sums]],
+    judged: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    shared: tuple[Directions | None, Directions | None],
+) -> Side:
+    """Return every feature of a side beside its partner; `shared` are the decoders and encoders of both."""
+    partner_F = partners[side].partner_F
+    return Side(
+        partner_F.astype(np.int32),
+        found.r_F.astype(np.float32),
+        partners[side].r_F.astype(np.float32),
+        halves[0][side].count_F + halves[1][side].count_F,
+        found.joint_F,
+        found.jaccard_F.astype(np.float32),
+        found.coverage_F.astype(np.float32),
+        found.covered_F.astype(np.float32),
+        _cosines(shared[0], side, partner_F),
+        _cosines(shared[1], side, partner_F),
+        judged[side],
+        mutual_of(partner_F, partners[1 - side].partner_F),
+    )
 
 
 def _shared_decoders(both: Sequence[IndexedRun]) -> Directions | None:
@@ -226,23 +250,8 @@ def _cosines(shared: Directions | None, side: int, partner_F: NDArray[np.int64])
 
 
 def _summary(
-    both: Sequence[IndexedRun],
-    units: TextUnits,
-    measuring: _Halves,
-    sides: tuple[Side, Side],
-    nulls: Sequence[tuple[Shares, Shares]],
-    decoders: Directions | None,
-    settings: CompareSettings,
-    progress: Progress,
+    units: TextUnits, settings: CompareSettings, matching: Matching | None, told: tuple[SideSummary, SideSummary]
 ) -> Summary:
-    matching: Matching | None = None
-    if decoders is not None:
-        progress.say("matching decoders one to one")
-        matching = match_decoders(*decoders)
-    told = [
-        _side_summary(both[side], units, measuring, sides, side, [null[side] for null in nulls], settings)
-        for side in BOTH
-    ]
     return Summary(
         settings.unit,
         units.n_units,
@@ -252,22 +261,21 @@ def _summary(
         unit_bytes(units),
         None if matching is None else matching.mean_cosine,
         matching is not None and matching.exact,
-        (told[0], told[1]),
+        told,
     )
 
 
 def _side_summary(
     one: IndexedRun,
     units: TextUnits,
-    measuring: _Halves,
-    sides: tuple[Side, Side],
+    measured: tuple[Side, PairFigures],
+    sums: Sums,
     side: int,
-    nulls: Sequence[Shares],
-    settings: CompareSettings,
+    nulls: Sequence[tuple[Shares, Shares]],
 ) -> SideSummary:
-    mine = sides[side]
+    mine, found = measured
     judged = np.flatnonzero(mine.judged_F)
-    squares = Sums.of(measuring.acts[side]).square_F * one.store.columns.decoder_norm_F.astype(np.float64) ** 2
+    squares = sums.square_F * one.store.columns.decoder_norm_F.astype(np.float64) ** 2
     return SideSummary(
         one.name,
         one.digest,
@@ -276,20 +284,11 @@ def _side_summary(
         int((mine.units_F == 0).sum()),
         units.unpaired[side],
         shares_of(mine.r_F[judged]),
-        _intervals(measuring, side, mine.partner_F.astype(np.int64), judged, settings),
-        mean_shares(nulls),
+        intervals(found.r_FR[judged]),
+        mean_shares([null[side] for null in nulls]),
         float(mine.mutual_F[judged].mean()) if len(judged) else 0.0,
         float(squares[mine.r_F >= SHARED].sum() / max(squares.sum(), 1e-300)),
     )
-
-
-def _intervals(
-    half: _Halves, side: int, partner_F: NDArray[np.int64], judged: NDArray[np.int64], settings: CompareSettings
-) -> tuple[tuple[float, ...], ...]:
-    """Return the intervals of judged features from resampled documents."""
-    mine, beside = half.acts[side][judged], partners_acts(half.acts[1 - side], partner_F)[judged]
-    sums = DocumentSums.of(mine, beside, half.document_U)
-    return intervals(sums.r(resamplings(len(sums.units_D), settings.resamplings, settings.seed)))
 
 
 def unit_bytes(units: TextUnits) -> tuple[int, ...]:

@@ -7,16 +7,20 @@ dictionary, B of the second, U units.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.comparison.unit_matrix import Sparse
+from engine.comparison.unit_matrix import Alignment, Sparse
 from store.comparison.figures import NO_PARTNER
 
 Figures = NDArray[np.float64]
+FEATURES = 256
+"""Features that are summed, or measured beside their partners, at once."""
 PAIR_BYTES = 64
 """Bytes of one pair of features while it becomes r: its entry, its places, four numbers, and the same by column."""
 
@@ -27,17 +31,21 @@ class Sums:
 
     first_F: Figures
     square_F: Figures
+    count_F: NDArray[np.int64]
+    """Units on which each feature fires."""
     units: int
 
     @classmethod
-    def of(cls, acts_FU: Sparse) -> Sums:
-        """Sum over all units of a matrix."""
-        ends = acts_FU.indptr
-        sums = np.zeros((2, acts_FU.shape[0]))
-        for feature in range(acts_FU.shape[0]):
-            values = acts_FU.data[ends[feature] : ends[feature + 1]].astype(np.float64)
-            sums[:, feature] = values.sum(), values @ values
-        return cls(sums[0], sums[1], acts_FU.shape[1])
+    def of(cls, acts_FU: Sparse, side: int, aligned: Alignment) -> Sums:
+        """Sum a side's values over the units that count."""
+        sums, count_F = np.zeros((2, acts_FU.shape[0])), np.zeros(acts_FU.shape[0], np.int64)
+        for rows in feature_blocks(acts_FU.shape[0]):
+            block = aligned.align(acts_FU[rows], side)
+            count_F[rows] = np.diff(block.indptr)
+            for feature, (start, stop) in enumerate(pairwise(block.indptr.tolist()), rows.start):
+                values = block.data[start:stop]
+                sums[:, feature] = values.sum(), values @ values
+        return cls(sums[0], sums[1], count_F, aligned.n_units)
 
     @property
     def deviation_F(self) -> Figures:
@@ -54,9 +62,16 @@ class Partners:
     r_F: Figures
 
 
+def feature_blocks(n_features: int) -> Iterator[slice]:
+    """Yield blocks of FEATURES features."""
+    return (slice(start, min(start + FEATURES, n_features)) for start in range(0, n_features, FEATURES))
+
+
 def best_partners(
     acts_AU: Sparse,
-    acts_BU: Sparse,
+    acts_UB: Sparse,
+    aligned: Alignment,
+    sums: tuple[Sums, Sums],
     judged: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     memory: int,
 ) -> tuple[Partners, Partners]:
@@ -64,22 +79,23 @@ def best_partners(
 
     Args:
         acts_AU: activations of one dictionary.
-        acts_BU: activations of the other over the same units.
+        acts_UB: activations of the other, by unit, in float64.
+        aligned: the units that count.
+        sums: of both dictionaries over these units.
         judged: which features of each dictionary are compared.
         memory: bytes that pairs may take; the work is done in blocks of features of the first dictionary.
 
     Returns:
         Partners of the first's features, and of the second's. Of several partners with the same r the lowest id wins.
     """
-    a_sums, b_sums = Sums.of(acts_AU), Sums.of(acts_BU)
-    columns_UB = acts_BU.T.tocsr().astype(np.float64)
-    best_A, best_B = (Partners(np.full(n, NO_PARTNER), np.zeros(n)) for n in (acts_AU.shape[0], acts_BU.shape[0]))
-    block = max(1, memory // (PAIR_BYTES * max(1, acts_BU.shape[0])))
-    for start in range(0, acts_AU.shape[0], block):
-        stop = min(start + block, acts_AU.shape[0])
-        pairs = acts_AU[start:stop].astype(np.float64) @ columns_UB
+    n_first, n_second = acts_AU.shape[0], acts_UB.shape[1]
+    best_A, best_B = (Partners(np.full(n, NO_PARTNER), np.zeros(n)) for n in (n_first, n_second))
+    block = max(1, memory // (PAIR_BYTES * max(1, n_second)))
+    for start in range(0, n_first, block):
+        stop = min(start + block, n_first)
+        pairs = aligned.align(acts_AU[start:stop], 0) @ acts_UB
         row_E = np.repeat(np.arange(start, stop), np.diff(pairs.indptr))
-        _to_r(pairs.data, row_E, pairs.indices, a_sums, b_sums)
+        _to_r(pairs.data, row_E, pairs.indices, *sums)
         pairs.data[~(judged[0][row_E] & judged[1][pairs.indices])] = 0
         del row_E
         _improve(best_A, pairs, start, 0)
@@ -118,12 +134,3 @@ def _improve(best: Partners, r: Any, first: int, first_other: int) -> None:
     better = top > best.r_F[feature]
     best.partner_F[feature[better]] = other[better].astype(np.int64) + first_other
     best.r_F[feature[better]] = top[better]
-
-
-def shifted(acts_FU: Sparse, by: int) -> Sparse:
-    """Return activations with all units moved on, cyclically."""
-    moved = acts_FU.copy()
-    moved.indices = ((moved.indices.astype(np.int64) + by) % acts_FU.shape[1]).astype(moved.indices.dtype)
-    moved.has_sorted_indices = False
-    moved.sort_indices()
-    return moved

@@ -19,7 +19,7 @@ from engine.comparison.compare import IndexedRun, mean_shares, shared_text, shif
 from engine.comparison.correlation import Figures
 from engine.comparison.dense_units import FeatureRows, NeuronRows, UnitRows, dense, firing_units, some_units
 from engine.comparison.paired_figures import DocumentSums, intervals, mutual_of, r_of_sums, ratio, resamplings
-from engine.comparison.unit_matrix import Sparse, unit_activations
+from engine.comparison.unit_matrix import ArrayRoom, Sparse, unit_activations
 from engine.runtime.progress import Progress
 from store.comparison.figures import NO_PARTNER, SHARED, Comparison, Side, SideSummary, Summary, shares_of
 from store.query.text_units import TextUnits
@@ -162,7 +162,7 @@ def _block_pairs(
 
 def _rows(one: IndexedRun, units: TextUnits, side: int, memory: int) -> UnitRows:
     if one.neurons is None:
-        return FeatureRows(unit_activations(one.store, units.unit_N[side], units.n_units))
+        return FeatureRows(unit_activations(one.store, units.unit_N[side], units.n_units, ArrayRoom(memory)))
     return NeuronRows(one.neurons, units.unit_N[side], units.n_units, memory)
 
 

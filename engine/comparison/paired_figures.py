@@ -9,14 +9,30 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix
 
-from engine.comparison.correlation import Figures
-from engine.comparison.unit_matrix import Sparse
+from engine.comparison.correlation import Figures, feature_blocks
+from engine.comparison.unit_matrix import Alignment, Sparse
 from store.comparison.figures import LEVELS, NO_PARTNER
 
-FEATURES = 256
-"""Features measured at once."""
+
+@dataclass(frozen=True)
+class UnitDocuments:
+    """The documents of the units that count."""
+
+    member_UD: Sparse
+    """1 where a unit is of a document."""
+    units_D: Figures
+    """Units that count of each document; only documents that have some are there."""
+
+    @classmethod
+    def of(cls, document_U: NDArray[np.int32], aligned: Alignment) -> UnitDocuments:
+        """Number the documents anew, from 0."""
+        kept = np.flatnonzero(aligned.kept_U)
+        _, number = np.unique(document_U[kept], return_inverse=True)
+        units_D = np.bincount(number).astype(float)
+        shape = (len(document_U), len(units_D))
+        return cls(csr_matrix((np.ones(len(kept)), (kept, number)), shape), units_D)
 
 
 @dataclass(frozen=True)
@@ -27,25 +43,11 @@ class DocumentSums:
     units_D: Figures
 
     @classmethod
-    def of(cls, first_FU: Sparse, second_FU: Sparse, document_U: NDArray[np.int32]) -> DocumentSums:
-        """Sum over the units of each document.
-
-        Args:
-            first_FU: activations of features.
-            second_FU: activations of each one's partner.
-            document_U: document of each unit, ascending from 0.
-        """
-        n_documents = int(document_U.max(initial=-1)) + 1
-        member = csr_matrix(
-            (np.ones(len(document_U)), (np.arange(len(document_U)), document_U)), (len(document_U), n_documents)
-        )
-        units_D = np.bincount(document_U, minlength=n_documents).astype(float)
-        blocks = [
-            _document_sums(first_FU[rows].astype(np.float64), second_FU[rows].astype(np.float64), member)
-            for rows in _blocks(first_FU.shape[0])
-        ]
-        ab, a, b, aa, bb = (vstack(each, format="csr") for each in zip(*blocks, strict=True))
-        return cls((ab, a, b, aa, bb), units_D)
+    def of(cls, first_FU: Sparse, second_FU: Sparse, documents: UnitDocuments) -> DocumentSums:
+        """Sum activations of features, and of each one's partner, over the units of each document."""
+        parts = (first_FU.multiply(second_FU), first_FU, second_FU, first_FU.power(2), second_FU.power(2))
+        ab, a, b, aa, bb = (csr_matrix(part) @ documents.member_UD for part in parts)
+        return cls((ab, a, b, aa, bb), documents.units_D)
 
     def r(self, weight_DR: Figures | None = None) -> Figures:
         """Return r of each pair [F], or [F, R] with documents weighted; 0 where one of the two is constant."""
@@ -59,6 +61,8 @@ class PairFigures:
     """Figures of each feature beside its partner; zeros without one."""
 
     r_F: Figures
+    r_FR: Figures
+    """The same with resampled documents."""
     joint_F: NDArray[np.int64]
     """Units on which both fire."""
     jaccard_F: Figures
@@ -77,37 +81,57 @@ def r_of_sums(units: Figures | int, ab: Figures, a: Figures, b: Figures, aa: Fig
 
 
 def of_pairs(
-    acts_AU: Sparse, acts_BU: Sparse, partner_A: NDArray[np.int64], document_U: NDArray[np.int32]
+    acts: tuple[Sparse, Sparse],
+    side: int,
+    partner_F: NDArray[np.int64],
+    document_U: NDArray[np.int32],
+    aligned: Alignment,
+    weight_DR: Figures,
 ) -> PairFigures:
-    """Measure every feature of one dictionary beside its partner in the other."""
-    beside_AU = partners_acts(acts_BU, partner_A)
-    parts = [_overlap(acts_AU[rows], beside_AU[rows]) for rows in _blocks(acts_AU.shape[0])]
-    joint, jaccard, coverage, covered = (np.concatenate(each) for each in zip(*parts, strict=True))
-    r_A = DocumentSums.of(acts_AU, beside_AU, document_U).r()
-    return PairFigures(r_A, joint.astype(np.int64), jaccard, coverage, covered)
+    """Measure every feature of one side beside its partner in the other.
+
+    Args:
+        acts: activations [F, U] of both sides.
+        side: whose features are measured.
+        partner_F: partners of its features; NO_PARTNER for none.
+        document_U: document of each unit.
+        aligned: the units that count.
+        weight_DR: how often each of their documents is drawn in each resampling.
+    """
+    documents, parts = UnitDocuments.of(document_U, aligned), list[PairFigures]()
+    for rows in feature_blocks(len(partner_F)):
+        mine = aligned.align(acts[side][rows], side)
+        beside = aligned.align(partners_acts(acts[1 - side], partner_F[rows]), 1 - side)
+        sums = DocumentSums.of(mine, beside, documents)
+        parts.append(PairFigures(sums.r(), sums.r(weight_DR), *_overlap(mine, beside)))
+    fields = zip(*(vars(part).values() for part in parts), strict=True)
+    return PairFigures(*(np.concatenate(each) for each in fields))
 
 
-def _overlap(first_FU: Sparse, second_FU: Sparse) -> tuple[Figures, Figures, Figures, Figures]:
+def pair_correlations(
+    acts: tuple[Sparse, Sparse], side: int, partner_F: NDArray[np.int64], aligned: Alignment
+) -> Figures:
+    """Return r of every feature of one side with its partner in the other; 0 without one."""
+    r_F = np.zeros(len(partner_F))
+    for rows in feature_blocks(len(partner_F)):
+        a = aligned.align(acts[side][rows], side)
+        b = aligned.align(partners_acts(acts[1 - side], partner_F[rows]), 1 - side)
+        parts = (a.multiply(b), a, b, a.power(2), b.power(2))
+        r_F[rows] = r_of_sums(aligned.n_units, *(_row_sums(part) for part in parts))
+    return r_F
+
+
+def _overlap(first: Sparse, second: Sparse) -> tuple[NDArray[np.int64], Figures, Figures, Figures]:
     """Return joint units, Jaccard, and the share of each one's activation where the other fires."""
-    first, second = first_FU.astype(np.float64), second_FU.astype(np.float64)
     fires = first.getnnz(axis=1), second.getnnz(axis=1)
     joint = csr_matrix(first.sign().multiply(second.sign())).getnnz(axis=1)
     covering, covered = first.multiply(second.sign()), second.multiply(first.sign())
     return (
-        joint,
+        joint.astype(np.int64),
         ratio(joint, fires[0] + fires[1] - joint),
         ratio(_row_sums(covering), _row_sums(first)),
         ratio(_row_sums(covered), _row_sums(second)),
     )
-
-
-def _document_sums(first: Sparse, second: Sparse, member: Sparse) -> tuple[Sparse, ...]:
-    parts = (first.multiply(second), first, second, first.power(2), second.power(2))
-    return tuple(csr_matrix(part) @ member for part in parts)
-
-
-def _blocks(n_features: int) -> list[slice]:
-    return [slice(start, start + FEATURES) for start in range(0, max(1, n_features), FEATURES)]
 
 
 def _row_sums(matrix: Sparse) -> Figures:

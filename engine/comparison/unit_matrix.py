@@ -1,99 +1,134 @@
-"""A dictionary's activations over units of text, as a sparse matrix.
+"""A dictionary's activations over units of text, as a sparse matrix that need not fit into memory.
 
 Shapes: U units, F features, N tokens, E non-zero entries.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from scipy.sparse import csr_matrix
 
 from store.index.reader import FeatureStore
-from store.index.segment import SparseRows
-from store.query.text_units import NO_UNIT
 
 Sparse = Any
 """A scipy.sparse.csr_matrix of shape [features, units]; scipy has no types for it."""
-TOKENS = 1 << 16
-"""Tokens whose rows are read at once."""
+ENTRIES = 1 << 22
+"""Entries that are brought into order at once: some 200 MB."""
 
 
-def unit_activations(store: FeatureStore, unit_N: NDArray[np.int64], n_units: int) -> Sparse:
+class ArrayRoom:
+    """Room for large arrays: some bytes of memory, and temporary files for what does not fit there.
+
+    The files have no names, so nothing is left of them; the system writes their pages out where memory is short.
+    """
+
+    def __init__(self, memory: int) -> None:
+        self._left = memory
+
+    def array(self, size: int, dtype: DTypeLike) -> NDArray[Any]:
+        """Return an array of any content.
+
+        Raises:
+            OSError: the folder for temporary files has no room for it.
+        """
+        n_bytes = size * np.dtype(dtype).itemsize
+        if n_bytes <= self._left or not size:
+            self._left -= n_bytes
+            return np.empty(size, dtype)
+        with tempfile.TemporaryFile() as file:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)  # else a full disk would end the process in mid-write
+            return np.memmap(file, dtype, "r+", shape=(size,))
+
+
+def unit_activations(store: FeatureStore, unit_N: NDArray[np.int64], n_units: int, room: ArrayRoom) -> Sparse:
     """Return activations [F, U] in float32: for each unit the largest of its tokens'.
 
     Args:
         store: an index.
         unit_N: the unit of each token of the index; negative for tokens of none.
         n_units: number of units.
+        room: holds the matrix.
     """
-    room = int(store.totals.count_F.sum())
-    entries = _Entries(np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.float32))
-    apart_U = _in_two_blocks(unit_N, n_units)
-    apart_N = (unit_N >= 0) & apart_U[unit_N]
-    end = 0
-    for start in range(0, store.n_tokens, TOKENS):
-        unit = np.where(apart_N, NO_UNIT, unit_N)[start : start + TOKENS]
-        rows = store.rows(start, min(start + TOKENS, store.n_tokens))
-        end = entries.put(end, *_of_rows(rows, unit), n_units)
-    far = [
-        _of_rows(store.rows(place, place + 1), unit_N[place : place + 1]) for place in np.flatnonzero(apart_N).tolist()
-    ]
-    if far:
-        feature, unit, act = (np.concatenate(each) for each in zip(*far, strict=True))
-        end = entries.put(end, feature, unit, act, n_units)
-    found = csr_matrix(
-        (entries.act_E[:end], (entries.feature_E[:end], entries.unit_E[:end])), (store.d_sae, n_units), np.float32
-    )
-    found.sort_indices()
-    return found
+    count_F = store.totals.count_F
+    total = int(count_F.sum())
+    unit_E, act_E = room.array(total, np.int32), room.array(total, np.float32)
+    indptr, end = np.zeros(store.d_sae + 1, np.int64), 0
+    for first, stop in _blocks(count_F):
+        found = store.entries_of(first, stop)
+        unit = unit_N[found.token]
+        having = np.flatnonzero(unit >= 0)
+        key = (found.feature[having] - first) * n_units + unit[having]
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+        begins = np.flatnonzero(np.diff(key, prepend=-1))
+        start, end = end, end + len(begins)
+        feature, unit_E[start:end] = np.divmod(key[begins], n_units)
+        if len(begins):
+            act_E[start:end] = np.maximum.reduceat(found.act[having][order], begins)
+        indptr[first + 1 : stop + 1] = start + np.cumsum(np.bincount(feature, minlength=stop - first))
+    return csr_matrix((act_E[:end], unit_E[:end], indptr), (store.d_sae, n_units))
 
 
-class _Entries(NamedTuple):
-    """Room for all entries of a matrix."""
-
-    feature_E: NDArray[np.int32]
-    unit_E: NDArray[np.int32]
-    act_E: NDArray[np.float32]
-
-    def put(
-        self,
-        at: int,
-        feature_E: NDArray[np.int64],
-        unit_E: NDArray[np.int64],
-        act_E: NDArray[np.float32],
-        n_units: int,
-    ) -> int:
-        """Put entries at a place, of those of one feature and unit only the largest, and return the end."""
-        key_E = feature_E * n_units + unit_E
-        order = np.argsort(key_E, kind="stable")
-        key_E = key_E[order]
-        begins = np.flatnonzero(np.diff(key_E, prepend=-1))
-        if not len(begins):
-            return at
-        end = at + len(begins)
-        self.feature_E[at:end], self.unit_E[at:end] = np.divmod(key_E[begins], n_units)
-        self.act_E[at:end] = np.maximum.reduceat(act_E[order], begins)
-        return end
+def by_unit(acts_FU: Sparse, room: ArrayRoom) -> Sparse:
+    """Return the transposed matrix [U, F] in float64, features ascending."""
+    n_features, n_units = acts_FU.shape
+    count_U, blocks = np.zeros(n_units, np.int64), list(_blocks(np.diff(acts_FU.indptr)))
+    for first, stop in blocks:
+        count_U += np.bincount(acts_FU.indices[acts_FU.indptr[first] : acts_FU.indptr[stop]], minlength=n_units)
+    indptr = np.concatenate([[0], np.cumsum(count_U)])
+    feature_E, act_E = room.array(acts_FU.nnz, np.int32), room.array(acts_FU.nnz, np.float64)
+    next_U = indptr[:-1].copy()
+    for first, stop in blocks:
+        turned = acts_FU[first:stop].T.tocsr()
+        each_U = np.diff(turned.indptr)
+        place = np.repeat(next_U - turned.indptr[:-1], each_U) + np.arange(turned.nnz)
+        feature_E[place], act_E[place] = turned.indices + first, turned.data
+        next_U += each_U
+    return csr_matrix((act_E, feature_E, indptr), (n_units, n_features))
 
 
-def _of_rows(
-    rows: SparseRows, unit_N: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Return feature, unit and activation of the entries of tokens that have a unit."""
-    unit_E = np.repeat(unit_N, np.diff(rows.indptr))
-    kept = unit_E >= 0
-    return rows.feature[kept], unit_E[kept], rows.act[kept]
+def _blocks(count_F: NDArray[np.integer[Any]]) -> Iterator[tuple[int, int]]:
+    """Yield first and last (exclusive) feature of blocks with about ENTRIES entries, at least one feature each."""
+    end_F = np.cumsum(count_F, dtype=np.int64)
+    first, before = 0, 0
+    while first < len(end_F):
+        stop = max(first + 1, int(np.searchsorted(end_F, before + ENTRIES, "right")))
+        yield first, stop
+        first, before = stop, int(end_F[stop - 1])
 
 
-def _in_two_blocks(unit_N: NDArray[np.int64], n_units: int) -> NDArray[np.bool_]:
-    """Return which units [U] have tokens in more than one block."""
-    place = np.flatnonzero(unit_N >= 0)
-    block = (place // TOKENS).astype(np.int32)
-    first_U, last_U = np.zeros((2, n_units), np.int32)
-    last_U[unit_N[place]] = block
-    first_U[unit_N[place[::-1]]] = block[::-1]
-    apart_U: NDArray[np.bool_] = first_U != last_U
-    return apart_U
+@dataclass(frozen=True)
+class Alignment:
+    """Which units count, and by how many units the second side is moved on, cyclically: 0 but for the null."""
+
+    kept_U: NDArray[np.bool_]
+    """Which units of the first side count."""
+    by: int = 0
+
+    @cached_property
+    def n_units(self) -> int:
+        """Number of units that count."""
+        return int(np.count_nonzero(self.kept_U))
+
+    @cached_property
+    def _kept(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        return self.kept_U, np.roll(self.kept_U, -self.by) if self.by else self.kept_U
+
+    def align(self, acts_fU: Sparse, side: int) -> Sparse:
+        """Return the activations of some features of a side on units that count, in float64, at the second's units."""
+        kept_E = self._kept[side][acts_fU.indices]
+        indptr = np.concatenate([[0], np.cumsum(kept_E)])[acts_fU.indptr]
+        unit_E = acts_fU.indices[kept_E]
+        if side == 0 and self.by:
+            unit_E = (unit_E.astype(np.int64) - self.by) % acts_fU.shape[1]
+        found = csr_matrix((acts_fU.data[kept_E].astype(np.float64), unit_E, indptr), acts_fU.shape)
+        found.sort_indices()
+        return found

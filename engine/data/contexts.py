@@ -154,6 +154,10 @@ class ContextStream:
         """Skip up to `count` contexts, and return how many there were."""
         return sum(1 for _ in islice(self._contexts, count))
 
+    def pass_over(self, count: int) -> int:
+        """Skip up to `count` contexts, and return how many tokens they hold."""
+        return sum(len(context.ids) for context in islice(self._contexts, count))
+
     def skip_tokens(self, tokens: int, *, counted: bool = False) -> int:
         """Skip as many contexts as hold `tokens` tokens (or counted tokens), and return the number of contexts."""
         seen = contexts = 0

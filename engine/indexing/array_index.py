@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from engine.data.arrays import Array, Span, sample_spans
 from engine.data.ordinary_tokens import OrdinaryTokens, kept_limits, places_of
 from engine.indexing.encoder import encode_rows
-from engine.indexing.index_build import Encoded, has_begun_index, write_segments
+from engine.indexing.index_build import Encoded, Passage, has_begun_index, write_segments
 from engine.indexing.value_range import exponents_of
 from engine.jobs.array_source import check_row_width
+from engine.ranks.group import ALONE, Ranks
 from engine.runtime.progress import Progress
 from engine.runtime.sizes import LISTED, SAMPLE_ROWS
 from engine.sae.base import Sae
@@ -109,9 +110,15 @@ def _joined(spans: list[Span]) -> list[Span]:
 
 
 def build_array_index(
-    run: RunFolder, rows: ArrayRows, device: torch.device, progress: Progress, *, memory: int | None = None
+    run: RunFolder,
+    rows: ArrayRows,
+    device: torch.device,
+    progress: Progress,
+    *,
+    memory: int | None = None,
+    ranks: Ranks = ALONE,
 ) -> None:
-    """Build features.h5 of a run over rows of an array. The caller holds the run's lock.
+    """Build features.h5 of a run over rows of an array. The first rank holds the lock, and alone needs the digest.
 
     Continues after the segments of an interrupted call with the same settings; the result is the same to the byte.
 
@@ -120,28 +127,41 @@ def build_array_index(
         rows: the rows.
         device: where to encode.
         progress: receives reports.
-        memory: bytes for collecting, sorting and merging; None for the default.
+        memory: bytes for collecting, sorting and merging; None for the default. Ranks share them.
+        ranks: this process's place among those that build the index.
 
     Raises:
         MonosemError: the run has no sae.h5, the rows have another width or hold NaN, or unfinished segments are from
             other settings.
     """
-    memory, weights = checked_memory(memory), load_sae(run.sae)
+    memory = checked_memory(memory)
+    sae, ordinary = _begun(run, rows, device, ranks)
+
+    def between(first: int, stop: int) -> Passage:
+        return Passage(rows.before(first), _encoded(rows, sae, ordinary, first, stop))
+
+    write_segments(run, len(rows.spans), between, memory, progress, at_once=TOGETHER, ranks=ranks)
+
+
+def _begun(run: RunFolder, rows: ArrayRows, device: torch.device, ranks: Ranks) -> tuple[Sae, OrdinaryTokens]:
+    """Return what rows are encoded and judged by; the first rank writes what all segments have in common."""
+    weights = load_sae(run.sae)
     sae = from_weights(weights, device)
     check_row_width(rows.array, weights.spec.d_in, weights.spec.d_out)
-    plan = rows.plan(run)
-    sample_ND = rows.sample().to(device)
-    if not has_begun_index(run, plan):
-        names = Vocabulary.from_tokens([b"#%d" % row for row in rows.row_N.tolist()])
-        write_common(run.index, plan, names, weights, _columns(sae, sample_ND[:, : weights.spec.d_in]))
-    ordinary = kept_limits(run)
-    if ordinary is None:
-        places = places_of(weights.spec.d_in, weights.spec.d_out)
-        ordinary = OrdinaryTokens.measured(sample_ND, places, MAX_NORM)
-        save_limits(run.ordinary, ordinary.limits_2D)
-    del weights
-    of_input = ordinary.of_input()
-    write_segments(run, plan.n_contexts, lambda done: _encoded(rows, sae, of_input, done), memory, progress)
+
+    def begin() -> OrdinaryTokens:
+        plan, sample_ND = rows.plan(run), rows.sample().to(device)
+        if not has_begun_index(run, plan):
+            names = Vocabulary.from_tokens([b"#%d" % row for row in rows.row_N.tolist()])
+            write_common(run.index, plan, names, weights, _columns(sae, sample_ND[:, : weights.spec.d_in]))
+        found = kept_limits(run)
+        if found is None:
+            places = places_of(weights.spec.d_in, weights.spec.d_out)
+            found = OrdinaryTokens.measured(sample_ND, places, MAX_NORM)
+            save_limits(run.ordinary, found.limits_2D)
+        return found.of_input()
+
+    return sae, ranks.shared(begin)
 
 
 def _columns(sae: Sae, sample_ND: torch.Tensor) -> StaticColumns:
@@ -156,11 +176,11 @@ def _columns(sae: Sae, sample_ND: torch.Tensor) -> StaticColumns:
     )
 
 
-def _encoded(rows: ArrayRows, sae: Sae, ordinary: OrdinaryTokens, done: int) -> Encoded:
-    """Yield the contexts after the first `done` with their activations."""
+def _encoded(rows: ArrayRows, sae: Sae, ordinary: OrdinaryTokens, begin: int, end: int) -> Encoded:
+    """Yield the contexts from `begin` to `end` - 1 with their activations."""
     device = sae.W_dec.device
-    for first in range(done, len(rows.spans), TOGETHER):
-        spans = rows.spans[first : first + TOGETHER]
+    for first in range(begin, end, TOGETHER):
+        spans = rows.spans[first : min(first + TOGETHER, end)]
         row_N = np.concatenate([np.arange(start, stop) for start, stop in spans])
         x_ND = torch.cat([piece_ND.float() for piece_ND in rows.array.checked(spans)])[:, : sae.settings.d_in]
         x_ND = x_ND.contiguous().to(device)

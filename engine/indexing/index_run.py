@@ -6,18 +6,18 @@ Shapes: N tokens, F = d_sae, B contexts, C contexts of a segment's rows, T posit
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.data.activations import captured_batches
+from engine.data.activations import captured_batches, forward_contexts
 from engine.data.contexts import ContextBatch, ContextStream
 from engine.data.ordinary_tokens import OrdinaryTokens, kept_limits, places_of
 from engine.data.prefetch import one_ahead
 from engine.indexing.encoder import encode_rows
-from engine.indexing.index_build import Encoded, has_begun_index, write_segments
+from engine.indexing.index_build import Encoded, Passage, has_begun_index, write_segments
 from engine.indexing.logit_effects import logit_effects
 from engine.indexing.neurons import aligned_neurons
 from engine.indexing.value_range import value_exponents
@@ -26,6 +26,7 @@ from engine.jobs.trained_run import check_width
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
 from engine.model.vocabulary import vocabulary_of
+from engine.ranks.group import ALONE, Ranks
 from engine.runtime.progress import Progress
 from engine.runtime.sizes import LISTED, SAMPLE_ROWS
 from engine.sae.base import Sae
@@ -53,49 +54,89 @@ def build_index(
     *,
     memory: int | None = None,
     place: RunFolder | None = None,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Build features.h5 of a trained run over the first `tokens` tokens of a corpus, in seeded order.
 
     Tokens include BOS; contexts are taken whole.
 
     Continues after the segments that an interrupted call with the same settings finished; the result is the same to
-    the byte, whatever the memory of either. The caller holds the run's lock.
+    the byte, whatever the memory of either and the ranks that share the forwards. The first rank holds the run's lock.
 
     Args:
         run: a run with sae.h5.
         subject: the model, site and corpus.
         tokens: tokens to index.
         progress: receives reports.
-        memory: bytes for collecting, sorting and merging, beyond the model; None for the default.
+        memory: bytes for collecting, sorting and merging, beyond the model; None for the default. Ranks share them.
         place: folder that gets the index; None for the run itself.
+        ranks: this process's place among those that build the index.
 
     Raises:
         MonosemError: the run has no sae.h5, `tokens` is not positive, or unfinished segments are from other settings.
     """
     memory, place = checked_memory(memory), place or run
+    stream = subject.stream("all")
+    n_contexts, text = _begun(run, place, subject, stream, tokens, progress, ranks)
+    at_once = forward_contexts(subject.context)
+    write_segments(place, n_contexts, text.between, memory, progress, at_once=at_once, ranks=ranks)
+
+
+def _begun(
+    run: RunFolder,
+    place: RunFolder,
+    subject: Subject,
+    stream: ContextStream,
+    tokens: int,
+    progress: Progress,
+    ranks: Ranks,
+) -> tuple[int, _Text]:
+    """Return the contexts of an index, and its text; the first rank writes what all segments have in common."""
     weights = load_sae(run.sae)
     site = subject.site()
     target = subject.target()
     check_width(weights, site, target, subject.lm)
-    stream = subject.stream("all")
-    plan = planned_index(run, subject, stream, tokens)
     sae = from_weights(weights, subject.lm.device)
-    if not has_begun_index(place, plan):
-        exponent_F = value_exponents(subject.lm, site, subject.stream("all"), sae)
-        columns = replace(_columns(subject.lm, target, sae, progress), exponent_F=exponent_F)
-        write_common(place.index, plan, vocabulary_of(subject.lm, run.vocabulary, keep=True), weights, columns)
-    del weights
-    ordinary = _ordinary_tokens(run, subject)
 
-    def encoded(done: int) -> Encoded:
-        stream.skip(done)
-        coming = captured_batches(subject.lm, [site], stream, plan.n_contexts - done, whole=False)
+    def begin() -> tuple[int, OrdinaryTokens]:
+        plan = planned_index(run, subject, stream, tokens)
+        if not has_begun_index(place, plan):
+            exponent_F = value_exponents(subject.lm, site, subject.stream("all"), sae)
+            columns = replace(_columns(subject.lm, target, sae, progress), exponent_F=exponent_F)
+            write_common(place.index, plan, vocabulary_of(subject.lm, run.vocabulary, keep=True), weights, columns)
+        return plan.n_contexts, _ordinary_tokens(run, subject)
+
+    n_contexts, ordinary = ranks.shared(begin)
+    return n_contexts, _Text(subject.lm, site, stream, sae, ordinary)
+
+
+@dataclass
+class _Text:
+    """A text that passes through model and autoencoder once, from its beginning."""
+
+    lm: LanguageModel
+    site: Site
+    stream: ContextStream
+    sae: Sae
+    ordinary: OrdinaryTokens
+    contexts: int = 0
+    tokens: int = 0
+    """Contexts, and tokens in them, that have been passed."""
+
+    def between(self, first: int, stop: int) -> Passage:
+        """Return the contexts from `first` to `stop` - 1, which come after those that were asked for before."""
+        self.tokens += self.stream.pass_over(first - self.contexts)
+        self.contexts = first
+        return Passage(self.tokens, self._encoded(stop - first))
+
+    def _encoded(self, contexts: int) -> Encoded:
+        coming = captured_batches(self.lm, [self.site], self.stream, contexts, whole=False)
         with closing(one_ahead(coming)) as batches:
             for captured in batches:
-                rows = token_rows(captured.batch, ordinary.outliers(captured.acts_ND).cpu().numpy())
-                yield rows, encode_rows(sae, captured.acts_ND, rows.counted_N)
-
-    write_segments(place, plan.n_contexts, encoded, memory, progress)
+                rows = token_rows(captured.batch, self.ordinary.outliers(captured.acts_ND).cpu().numpy())
+                self.contexts += len(rows.length_C)
+                self.tokens += len(rows.token_N)
+                yield rows, encode_rows(self.sae, captured.acts_ND, rows.counted_N)
 
 
 def token_rows(batch: ContextBatch, outlier_N: NDArray[np.bool_] | None = None) -> TokenRows:

@@ -31,7 +31,7 @@ from engine.live.prompts import Prompt
 from engine.live.row_clamps import RowClamps
 from store.files.errors import MonosemError
 from store.live.clamp import Clamp
-from store.live.model_outputs import ClampedAct, DrawnToken, End, SampledText, Step
+from store.live.model_outputs import ClampedAct, DrawnToken, End, PromptFeature, SampledText, Step
 from store.live.sampling import Sampling
 
 
@@ -245,6 +245,16 @@ class Generation:
             kept = self._kept
             found.append(kept.acts(number, feature, counted, first + start, stop) if kept else none)
         return found[0], found[1]
+
+    def prompt_features(self, top: int) -> tuple[PromptFeature, ...]:
+        """Return at most `top` features that fire in the prompt, once it is read, nearest to their maxima first."""
+        known = self._kept.strongest(self._counted(self._base, 0, len(self.prompt.tokens))) if self._kept else {}
+
+        def height(feature: int) -> float:
+            return known[feature][0] / (self.live.maximum(feature) or 1.0)
+
+        best = sorted(known, key=lambda feature: (-height(feature), feature))[:top]
+        return tuple(PromptFeature(one, known[one][0], self.prompt.tokens[known[one][1]]) for one in best)
 
     def _counted(self, row: GenerationRow, start: int, stop: int) -> list[bool]:
         counted: list[bool] = self.live.encoding.counted(np.array([row.upcoming(0, stop)], np.int64))[0].tolist()

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from engine.indexing.encoder import encode_rows
 from engine.live.live_model import LiveModel
 
 MOST = 4096
@@ -57,9 +59,24 @@ class KeptStates:
                 found[from_ - start : until - start] = self._live.sae.acts_of(x_ND, of)[:, 0].tolist()
         return [act if one else math.nan for act, one in zip(found, counted, strict=True)]
 
-    def base_row(self, stop: int) -> tuple[int, Tensor]:
-        """Return the first kept position and the base row [N, D] from there to `stop` (exclusive)."""
-        return self._first, self._rows(self._first, min(stop, self._end))[0].float()
+    def strongest(self, counted: list[bool]) -> dict[int, tuple[float, int]]:
+        """Return each feature that fires in the base text, with its largest activation and the position of that.
+
+        Args:
+            counted: whether each position counts, from 0 on; later ones are not looked at.
+        """
+        start, stop = self._first, min(len(counted), self._end)
+        counted_N = np.array(counted[start:stop], bool)
+        if not counted_N.any():
+            return {}
+        x_ND = self._rows(start, stop)[0].float()
+        rows = encode_rows(self._live.sae, x_ND[torch.from_numpy(counted_N).to(x_ND.device)], counted_N)
+        place_E = np.repeat(np.arange(start, stop), np.diff(rows.indptr))
+        order_E = np.argsort(rows.act, kind="stable")  # the largest of a feature comes last, and stays
+        entries = zip(
+            rows.feature[order_E].tolist(), rows.act[order_E].tolist(), place_E[order_E].tolist(), strict=True
+        )
+        return {feature: (act, place) for feature, act, place in entries}
 
     def _rows(self, start: int, stop: int) -> Tensor:
         """Return positions start to stop (exclusive) of both rows [R, N, D]."""

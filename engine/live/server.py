@@ -129,6 +129,9 @@ class ModelServer:
                 self._change(request)
             case wire.WatchFeature():
                 self._watch(request)
+            case wire.RankPrompt():
+                features = self._writing().prompt_features(request.top)
+                self._send(wire.PromptRanked(id=request.id, features=features))
             case wire.Branch():
                 generation = self._writing()
                 self._rest()

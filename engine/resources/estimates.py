@@ -20,7 +20,7 @@ from engine.runtime.sizes import (
     UNEMBEDDED,
 )
 from store.index.merge import BYTES_PER_ENTRY, MERGE_BYTES
-from store.index.segment_writer import ENTRY_BYTES, FEATURE_BYTES, TOKEN_BYTES
+from store.index.segment_writer import ENTRY_BYTES, FEATURE_BYTES, TOKEN_BYTES, rank_memory
 from store.run.counted_noun import TOKEN, CountedNoun
 from store.settings.lm import LmSettings
 
@@ -69,6 +69,8 @@ class Plan:
     stages: tuple[Stage, ...] = ()
     noun: CountedNoun = TOKEN
     """The noun for what stages go over."""
+    ranks: int = 1
+    """Processes on this machine that share the work. Each takes the memory that is stated."""
 
     @property
     def seconds(self) -> float | None:
@@ -192,11 +194,14 @@ def looking_needs(sae: SaeWork, model: ModelWork | None, tokens: int, phase: str
     return tuple(found)
 
 
-def index_needs(sae: SaeWork, tokens: int, memory: int) -> tuple[Need, ...]:
-    """Return the host memory of an index: a segment being sorted, then the merge; `memory` bounds both."""
+def index_needs(sae: SaeWork, tokens: int, memory: int, ranks: int = 1) -> tuple[Need, ...]:
+    """Return the host memory of an index: a segment being sorted, then the merge; `memory` bounds both.
+
+    Of several ranks each sorts a part in its share of `memory`; one merges when the others are done.
+    """
     entries, columns = sae.n_active * tokens, FEATURE_BYTES * sae.d_sae
-    segment = min(memory, columns + ENTRY_BYTES * entries + TOKEN_BYTES * tokens)
-    merging = min(memory, columns + 4 * tokens + min(BYTES_PER_ENTRY * entries, MERGE_BYTES))
+    segment = min(rank_memory(memory, ranks), columns + (ENTRY_BYTES * entries + TOKEN_BYTES * tokens) // ranks)
+    merging = min(memory, columns + 4 * tokens + min(BYTES_PER_ENTRY * entries, MERGE_BYTES)) // ranks
     return (
         Need("a segment of the index", segment, "`memory`", "indexing"),
         Need("merging the index", merging, "`memory`", "merging"),

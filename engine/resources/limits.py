@@ -30,16 +30,22 @@ def room_for(path: Path, device: torch.device) -> Room:
 def shortages(plan: Plan, room: Room, done: int = 0) -> list[MonosemError]:
     """Return an error for each need that does not fit; `done` bytes of the plan's disk are written already."""
     found = []
-    for what, where, needs, free in (
-        ("disk", "", plan.disk, room.disk),
-        ("memory", "", plan.host, room.host),
-        ("memory", " on the device", plan.device, room.device),
+    for what, where, needs, free, times in (
+        ("disk", "", plan.disk, room.disk, 1),
+        ("memory", "", plan.host, room.host, plan.ranks),
+        ("memory", " on the device", plan.device, room.device, sharing(plan)),
     ):
-        needed = peak(needs, further=True) - (done if what == "disk" else 0)
+        needed = times * peak(needs, further=True) - (done if what == "disk" else 0)
         if free is not None and needed > free:
             said = f"this needs {gigabytes(needed)} of {what}{where}, and {gigabytes(free)} are free"
+            said += f": {times} processes take {gigabytes(needed // times)} each" if times > 1 else ""
             found.append(MonosemError(said, f"Most of it: {'; '.join(map(_lowered, largest(needs)))}."))
     return found
+
+
+def sharing(plan: Plan) -> int:
+    """Return how many ranks share a GPU."""
+    return -(-plan.ranks // max(1, torch.cuda.device_count()))
 
 
 def check_room(plan: Plan, path: Path, device: torch.device) -> None:

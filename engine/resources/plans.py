@@ -108,28 +108,29 @@ def _merged(needs: Sequence[Need]) -> list[Need]:
     return list(found.values())
 
 
-def index_plan(spec: SaeSpec, subject: Subject, tokens: int, memory: int | None = None) -> Plan:
-    """Return what indexing needs, with `memory` bytes for the index itself."""
+def index_plan(spec: SaeSpec, subject: Subject, tokens: int, memory: int | None = None, ranks: int = 1) -> Plan:
+    """Return what indexing needs, with `memory` bytes for the index itself, shared by `ranks` processes."""
     sae, model = _sae_work(spec), model_work(subject)
     tokens = min(tokens, tokens_in(subject) or tokens)
-    host = [_text(subject.corpus), *index_needs(sae, tokens, checked_memory(memory))]
+    host = [_text(subject.corpus), *index_needs(sae, tokens, checked_memory(memory), ranks)]
     work = [model.forward, *_weights(subject), *looking_needs(sae, model, tokens, "indexing")]
     work.append(model.effects(sae.d_sae))
     disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, tokens)]
-    return _plan("index", disk, host, work, [Stage("index", tokens)], subject.settings.device)
+    plan = _plan("index", disk, host, work, [Stage("index", tokens)], subject.settings.device)
+    return replace(plan, ranks=ranks)
 
 
-def array_index_plan(spec: SaeSpec, rows: int, device: str, memory: int | None = None) -> Plan:
-    """Return what indexing rows of an array needs, with `memory` bytes for the index itself."""
+def array_index_plan(spec: SaeSpec, rows: int, device: str, memory: int | None = None, ranks: int = 1) -> Plan:
+    """Return what indexing rows of an array needs, with `memory` bytes for it, shared by `ranks` processes."""
     sae = _sae_work(spec)
     work = list(looking_needs(sae, None, rows, "indexing"))
     disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, rows)]
-    host = list(index_needs(sae, rows, checked_memory(memory)))
-    return replace(_plan("index", disk, host, work, [Stage("index", rows)], device), noun=ROW)
+    host = list(index_needs(sae, rows, checked_memory(memory), ranks))
+    return replace(_plan("index", disk, host, work, [Stage("index", rows)], device), noun=ROW, ranks=ranks)
 
 
-def extraction_plan(subject: Subject, site: Site, tokens: int, keep: str, shard_bytes: int) -> Plan:
-    """Return what an extraction needs: a shard in pieces, and the same concatenated.
+def extraction_plan(subject: Subject, site: Site, tokens: int, keep: str, shard_bytes: int, ranks: int = 1) -> Plan:
+    """Return what an extraction by `ranks` processes needs: a shard in pieces, and the same concatenated.
 
     A row on disk is its D values, token 4, context 8 and position 4 bytes.
     """
@@ -137,7 +138,7 @@ def extraction_plan(subject: Subject, site: Site, tokens: int, keep: str, shard_
     host = [Need("a shard, twice", 2 * min(tokens * acts, shard_bytes), "`keep`"), _text(subject.corpus)]
     disk = [Need("activations", tokens * (acts + 16), "`tokens`, `keep`", kept=tokens * (acts + 16))]
     work, stages = [model_work(subject).forward, *_weights(subject)], [Stage("activations", tokens)]
-    return _plan("extract", disk, host, work, stages, subject.settings.device)
+    return replace(_plan("extract", disk, host, work, stages, subject.settings.device), ranks=ranks)
 
 
 def lm_plan(settings: LmSettings, corpus: Corpus, *, bf16: bool) -> Plan:

@@ -35,6 +35,7 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     words = list(arguments)
     own = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in own or os.environ.get("MONOSEM_DEBUG", "0") not in ("", "0")
+    output.command_line[:] = words
     words = [word for word in own if word != "--debug"] + words[len(own) :]
     context: Any = None
     try:
@@ -46,7 +47,8 @@ def run(command: Any, arguments: Sequence[str]) -> int:
         code = leaving.exit_code
     except KeyboardInterrupt:
         again = "; run the same command with --resume to go on" if "resume" in _parameters(command, context) else ""
-        output.narrate(f"monosem: stopped{again}")
+        if not output.left_error():
+            output.narrate(f"monosem: stopped{again}")
         code = WRONG_USE
     except Exception as error:
         code = _explain(error, debug, _parameters(command, context))

@@ -218,6 +218,9 @@ Out = Annotated[
 RunsDir = Annotated[
     str | None, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs live; else $MONOSEM_RUNS, else ./runs.")
 ]
+Nproc = Annotated[
+    int, typer.Option("--nproc", metavar="N", min=1, help="Share the work among N processes of this machine.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from monosem_tui.draw.palette import Palette
     from monosem_tui.draw.spans import Line
 
+command_line: list[str] = []
+"""The words of the command that is running."""
 PIPED_WIDTH, WIDEST = 100, 10_000
 """Width where the reader's screen is unknown, and at most."""
 
@@ -73,8 +75,19 @@ def narrate(text: str) -> None:
     sys.stderr.flush()
 
 
+def left_error() -> str:
+    """Return the file in which this process leaves its error, where its launcher prints it (`--nproc`); else ""."""
+    return os.environ.get("TORCHELASTIC_ERROR_FILE", "") if "MONOSEM_RANK" in os.environ else ""
+
+
 def complain(what: str, hint: str = "") -> None:
-    """Print an error and, indented below it, a hint."""
+    """Print an error and, indented below it, a hint; a process that `--nproc` has started leaves both in a file."""
+    if path := left_error():
+        from time import time
+
+        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib is not needed to start
+            file.write(json_text({"message": what, "hint": hint, "timestamp": int(time())}))
+        return
     narrate(f"monosem: {one_line(what)}" + (f"\n  {one_line(hint)}" if hint else ""))
 
 

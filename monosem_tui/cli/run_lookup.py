@@ -48,15 +48,13 @@ def folder_of_runs(name: str) -> Path | None:
 
 
 def only_run(root: Path) -> Place | None:
-    """Return the only run under `root`; None where there are several, or one still at work.
+    """Return the only run under `root`; None where there is none, are several, or one is still at work.
 
     Raises:
-        MonosemError: there is none, or the only one has nothing to show.
+        MonosemError: the only one has nothing to show.
     """
     runs = list_runs(root)
-    if not runs:
-        raise MonosemError(f"no runs yet in {root}", "`monosem demo` makes one in a few minutes.")
-    if len(runs) > 1:
+    if len(runs) != 1:
         return None
     run = runs[0]
     if has_index(run):

@@ -47,7 +47,18 @@ class Curve(NamedTuple):
     high: float
 
 
-def curve(x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False) -> Curve:
+class PlotFrame(NamedTuple):
+    """The part of the plane that a plot shows."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+
+
+def curve(
+    x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False, frame: PlotFrame | None = None
+) -> Curve:
     """Draw y over x as braille dots; points that share a column of dots are averaged.
 
     Args:
@@ -56,6 +67,7 @@ def curve(x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False)
         cells: width.
         rows: height.
         log: heights by the logarithm.
+        frame: what is shown; None for all of the curve, and no more.
     """
     good = np.isfinite(x_N) & np.isfinite(y_N)
     good &= (y_N > 0) | (not log)
@@ -64,25 +76,28 @@ def curve(x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False)
     if not len(x_N):
         return Curve([" " * cells] * rows, 0.0, 0.0)
     low, high = float(y_N.min()), float(y_N.max())
-    values_N = np.log(y_N) if log else y_N
-    dots = _dots(_means(x_N, values_N, 2 * cells), 4 * rows)
+    left, right, bottom, top = frame or PlotFrame(float(x_N[0]), float(x_N[-1]), low, high)
+    values_N = np.log(np.clip(y_N, bottom, top)) if log else np.clip(y_N, bottom, top)
+    bottom, top = (float(np.log(end)) if log else end for end in (bottom, top))
+    dots = _dots(_means(x_N, values_N, 2 * cells, left, right), 4 * rows, None if frame is None else (bottom, top))
     return Curve(
         ["".join(chr(BRAILLE + bits) if bits else " " for bits in row) for row in _cells(dots, cells, rows)], low, high
     )
 
 
-def _means(x_N: Floats, y_N: Floats, columns: int) -> list[float | None]:
+def _means(x_N: Floats, y_N: Floats, columns: int, left: float, right: float) -> list[float | None]:
     """Return the mean of each column of dots, None where it has no point."""
-    span = float(x_N[-1] - x_N[0])
-    place_N = np.zeros(len(x_N), int) if span <= 0 else ((x_N - x_N[0]) / span * (columns - 1)).astype(int)
+    span = right - left
+    place_N = np.zeros(len(x_N), int) if span <= 0 else ((x_N - left) / span * (columns - 1)).astype(int)
+    place_N = np.clip(place_N, 0, columns - 1)
     sums, counts = np.bincount(place_N, y_N, columns), np.bincount(place_N, minlength=columns)
     return [float(total / n) if n else None for total, n in zip(sums, counts, strict=True)]
 
 
-def _dots(means: list[float | None], height: int) -> list[range]:
+def _dots(means: list[float | None], height: int, ends: tuple[float, float] | None = None) -> list[range]:
     """Return the rows of dots (0 at the bottom) set in each column, so that neighbouring columns touch."""
     known = [value for value in means if value is not None]
-    low, high = min(known), max(known)
+    low, high = ends or (min(known), max(known))
     # Values that differ by rounding alone make a level line, not a cliff.
     flat = high - low <= LEVEL * max(abs(high), abs(low))
     middle = (height - 1) // 2

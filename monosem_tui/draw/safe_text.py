@@ -125,6 +125,14 @@ def cut(text: str, cells: int) -> str:
     return head(text, cells - 1) + ELLIPSIS if cells > 0 else ""
 
 
+def cut_middle(text: str, cells: int) -> str:
+    """Cut printable text to at most `cells` cells; what is missing, `…`, is before its end, which tells names apart."""
+    if width(text) <= cells:
+        return text
+    end = tail(text, max(0, 3 * (cells - 1) // 5))
+    return head(text, cells - 1 - width(end)) + ELLIPSIS + end if cells > 0 else ""
+
+
 def fit(text: str, cells: int, align: Literal["<", ">"] = "<") -> str:
     """Return printable text in exactly `cells` cells: cut, or padded at the side that `align` leaves open."""
     text = cut(text, cells)

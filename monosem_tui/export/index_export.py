@@ -9,7 +9,8 @@ from monosem_tui.export.browser import ExportProgress, write_browser
 from monosem_tui.export.neuronpedia import batches, write_batch, write_explanations
 from monosem_tui.export.plots import run_plots
 from monosem_tui.export.tables import write_csv, write_parquet
-from monosem_tui.model.run_health import Training, densities
+from monosem_tui.model.run_health import densities
+from monosem_tui.model.training_watch import Training
 from store.files.atomic import new_folder, write_text
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanations

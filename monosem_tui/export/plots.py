@@ -11,7 +11,8 @@ from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.svg_plots import Axis, Line, columns, lines, sheet
 from monosem_tui.model.feature_document import Document
-from monosem_tui.model.run_health import Densities, Training
+from monosem_tui.model.run_health import Densities
+from monosem_tui.model.training_watch import Training
 from store.query.histogram import Histogram
 from store.run.counted_noun import TOKEN, CountedNoun
 from store.run.events import TrainEvent

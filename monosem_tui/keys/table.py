@@ -16,6 +16,7 @@ ACTIONS: tuple[Action, ...] = (
     *browse.FORMS,
     *health.HEALTH,
     *runs.RUNS,
+    *runs.TRAINING,
     *compare.PAIR,
     *compare.STUDY,
     browse.BROWSE[0],
@@ -57,6 +58,7 @@ _OF_SCREEN = {
     Where.BROWSE: _PANES,
     Where.FIND: _PANES,
     Where.COMPARE: (Where.LIST, Where.PAIR, Where.STUDY),
+    Where.RUNS: (Where.RUN_LIST, Where.TRAINING),
     Where.MAP: (Where.DOTS, Where.BOX),
     Where.LIVE: (Where.WRITING, Where.INSPECT, Where.RECIPES),
 }

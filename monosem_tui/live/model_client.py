@@ -61,7 +61,7 @@ class ModelClient:
         self._numbers = count(1)
         self._process: ModelLink | None = None
         self._load = self._starting = self._going = self._branching = self._changing = self._asked = self._recalling = 0
-        self._watching = 0
+        self._watching = self._ranking = 0
         self._then: Callable[[], None] | None = None
         self._after_start: int | None = None
         self.recipe: Recipe | None = None
@@ -210,8 +210,12 @@ class ModelClient:
                 self._take_started(message)
             case wire.Stepped() if message.id == self._going:
                 self.writing.take(message.step)
+                if len(self.writing) == 1 and self.writing.unclamped:
+                    self._ranking = self._tell(lambda number: wire.RankPrompt(id=number))
             case wire.Watched() if message.id == self._watching:
                 self.writing.watched.take(message)
+            case wire.PromptRanked() if message.id == self._ranking:
+                self.writing.prompt_features = message.features
             case wire.Rested() if message.id == self._going:
                 self.writing.rest(message)
                 self._going = 0

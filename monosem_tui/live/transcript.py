@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from store.live import wire
 from store.live.clamp import Part, parse_clamp
-from store.live.model_outputs import KEPT, ClampedAct, DrawnToken, End, NextTokens, Step, perplexity
+from store.live.model_outputs import KEPT, ClampedAct, DrawnToken, End, NextTokens, PromptFeature, Step, perplexity
 
 READ_ONCE: tuple[Part, ...] = ("prompt", "user", "system")
 """Parts of a text that are read before it is written, and not again."""
@@ -60,6 +60,8 @@ class Transcript:
     candidates: list[NextTokens | None] = field(default_factory=list)
     """Candidates for each clamped token; None for those that are kept no more."""
     watched: WatchedActs = field(default_factory=lambda: WatchedActs(None))
+    prompt_features: tuple[PromptFeature, ...] = ()
+    """Features that fire in the prompt, where they were asked for."""
     base_end: End | None = None
     clamped_end: End | None = None
     speed: float | None = None
@@ -76,6 +78,11 @@ class Transcript:
             read = frozenset(clamp for clamp in self.obeyed[0].clamps if reads_once(clamp))
             now = frozenset(clamp for clamp in now if not reads_once(clamp)) | read
         self.obeyed = [*(one for one in self.obeyed if one.token < token), Obeyed(token, now)]
+
+    @property
+    def unclamped(self) -> bool:
+        """Whether no token was written with a clamp."""
+        return not any(one.clamps for one in self.obeyed)
 
     def stale(self, clamps: Sequence[str]) -> list[range]:
         """Return the tokens of the clamped text that were written with other clamps than these."""

@@ -16,8 +16,6 @@ from store.notes.note_file import beside
 from store.query.feature_order import Ids
 from store.query.histogram import Histogram, density_histogram
 from store.run.counted_noun import TOKEN, CountedNoun
-from store.run.events import EndEvent, EventTail, TrainEvent
-from store.run.folder import WORKING, RunFolder, RunRecord
 from store.run.variance_shares import VarianceShares
 from store.settings.feature_kinds import KINDS
 
@@ -63,14 +61,6 @@ class Chapter:
 
     title: str
     facts: tuple[Fact, ...]
-
-
-@dataclass(frozen=True)
-class Training:
-    """The log points of a training."""
-
-    points: tuple[TrainEvent, ...] = ()
-    end: EndEvent | None = None
 
 
 def densities(store: FeatureStore) -> Densities:
@@ -280,47 +270,3 @@ def _chapter(title: str, facts: dict[str, Any]) -> Chapter:
     """Return a chapter without the facts that are not set."""
     kept = {name: value for name, value in facts.items() if value is not None and value != "" and value != []}
     return Chapter(title, tuple(Fact(printable(str(name)), printable(str(value))) for name, value in kept.items()))
-
-
-class HealthWatch:
-    """Follows the training of one run."""
-
-    def __init__(self, run: OpenRun) -> None:
-        self._folder = RunFolder(run.path) if run.record is not None else None
-        self._tail = EventTail(run.path / "events.jsonl")
-        self._signature = (0, 0)
-        self.record: RunRecord | None = run.record
-        self.training = Training()
-
-    @property
-    def working(self) -> bool:
-        """Whether the training may still write."""
-        return self.record is not None and self.record.current_status() in WORKING
-
-    def poll(self) -> bool:
-        """Read new lines and return whether there were any.
-
-        Raises:
-            MonosemError: run.json is damaged.
-        """
-        if self._folder is None:
-            return False
-        news = self._tail.poll()
-        points = () if news.restarted else self.training.points
-        ends = [event for event in news.events if isinstance(event, EndEvent)]
-        added = tuple(event for event in news.events if isinstance(event, TrainEvent))
-        self.training = Training((*points, *added), ends[-1] if ends else None if added else self.training.end)
-        return self._read_record() or news.restarted or bool(news.events)
-
-    def _read_record(self) -> bool:
-        if self._folder is None or not self._folder.exists():
-            return False
-        try:
-            status = self._folder.run_json.stat()
-        except OSError:
-            return False
-        signature = (status.st_mtime_ns, status.st_ino)
-        changed, self._signature = signature != self._signature, signature
-        if changed:
-            self.record = self._folder.record()
-        return changed

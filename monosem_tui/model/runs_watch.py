@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from monosem_tui.model.run_summary import RunRow, damaged, listed
+from monosem_tui.model.training_watch import planned_tokens, recent_speed, seconds_left
 from store.files.errors import MonosemError
-from store.files.typed_json import decode
 from store.index.segment import common_path, complete_segments, covered, read_plan
 from store.run.counted_noun import TOKEN, CountedNoun
 from store.run.events import EventTail, TrainEvent
 from store.run.folder import WORKING, RunFolder, RunRecord, list_runs
 
-RECENT = 5
-"""Log points from which the remaining time is estimated."""
 COURSE = 24
 """Columns of the curve next to a run in training."""
 
@@ -81,13 +79,6 @@ class _Known:
     planned_contexts: int | None = None
 
 
-@dataclass(frozen=True)
-class _Planned:
-    """The setting of a training that tells how far it is."""
-
-    tokens: int | None = None
-
-
 class RunsWatch:
     """Polls every run under a folder, reading only changed files. Call `poll` from one thread at a time."""
 
@@ -141,14 +132,12 @@ def _progress(known: _Known) -> TrainingProgress | None:
     if not known.points or known.record is None:
         return None
     last = known.points[-1]
-    planned = decode(_Planned, known.record.config.get("train", {}), lenient=True).tokens or None
-    speed = float(np.mean([point.tok_s for point in known.points[-RECENT:]]))
-    left = (planned - last.tokens) / speed if planned and speed > 0 else None
+    planned = planned_tokens(known.record)
     return TrainingProgress(
         tokens=last.tokens,
         planned=planned,
-        tok_s=speed,
-        seconds_left=max(0.0, left) if left is not None and np.isfinite(left) else None,
+        tok_s=recent_speed(known.points),
+        seconds_left=seconds_left(known.points, planned),
         loss=last.loss,
         dead=last.dead,
         course=course([point.explained_variance for point in known.points]),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from monosem_tui.draw.bars import bar
 from monosem_tui.draw.numbers import MINUS, count, share
 from monosem_tui.draw.safe_text import fit
-from monosem_tui.draw.spans import MARK, Line, Role, Span, crop, line, rule, width_of, wrap
+from monosem_tui.draw.spans import MARK, RULE, Line, Role, Span, crop, line, rule, width_of, wrap
 from monosem_tui.draw.token_text import display_token
 from monosem_tui.pages.live_contents import Shown
 from store.index.vocabulary import Vocabulary
@@ -23,7 +23,9 @@ NUMBER = 9
 """Cells of a probability, with a blank before it."""
 BOTH = 21
 """Cells of both probabilities of a token that is moved."""
-MOST_NAME, MOST_BAR = 22, 24
+MOST_NAME, MOST_BAR = 18, 12
+WIDEST = 44
+"""Cells of a distribution at most: blanks cost bytes as well, at every step of the cursor."""
 
 
 class Candidate(NamedTuple):
@@ -42,27 +44,26 @@ def candidate_lines(shown: Shown, cells: int, most: int) -> list[Line]:
     found = writing.candidates[at]
     if found is None:
         return [crop(line(Span(f" candidates are kept for the last {count(KEPT)} tokens", Role.DIM)), cells)]
-    ranked = ranking(found)
-    drawn, name = writing.clamped[at].token, f"token {at + 1}"
+    ranked, drawn = ranking(found), writing.clamped[at].token
     if writing.kl[at] <= 0:
-        alone = _distribution(ranked, drawn, shown.vocabulary, cells, most, clamped=True)
-        return [rule(f"{name}: the next token, which no clamp moves", cells), *alone]
+        alone = _distribution(ranked, drawn, shown.vocabulary, min(cells, WIDEST), most, clamped=True)
+        return [rule("next token, which no clamp moves", cells), *alone]
     wide = cells >= COLUMNS
-    size = (cells - 2) // 3 if wide else (cells - 1) // 2
+    size = min(WIDEST, (cells - 2) // 3) if wide else (cells - 1) // 2
     sizes = [size, size, cells - 2 - 2 * size] if wide else [size, cells - 1 - size]
     parts = [
         _distribution(ranked, drawn, shown.vocabulary, sizes[0], most, clamped=False),
         _distribution(ranked, drawn, shown.vocabulary, sizes[1], most, clamped=True),
     ]
-    heads = [f"{name} unclamped", "clamped"]
+    heads = ["without clamps", "clamped"]
     if wide:
-        heads.append(f"moved · KL {writing.kl[at]:.2f} nats")
+        heads.append("moved most, points")
         parts.append(_moved(ranked, shown.vocabulary, sizes[2], most))
-    lines = [_beside([rule(head, one) for head, one in zip(heads, sizes, strict=True)], sizes, "┬")]
+    lines = [_beside([rule(head, one) for head, one in zip(heads, sizes, strict=True)], sizes, RULE)]
     for number in range(max(map(len, parts))):
         row = [part[number] if number < len(part) else () for part in parts]
         lines.append(_beside(row, sizes, "│"))
-    return lines if wide else [*lines, _moved_line(ranked, writing.kl[at], shown.vocabulary, cells)]
+    return lines if wide else [*lines, _moved_line(ranked, shown.vocabulary, cells)]
 
 
 def ranking(found: NextTokens) -> list[Candidate]:
@@ -123,9 +124,9 @@ def _moved(ranked: Sequence[Candidate], vocabulary: Vocabulary, cells: int, most
     return lines
 
 
-def _moved_line(ranked: Sequence[Candidate], kl: float, vocabulary: Vocabulary, cells: int) -> Line:
+def _moved_line(ranked: Sequence[Candidate], vocabulary: Vocabulary, cells: int) -> Line:
     """Return what is moved most in one line, as much as fits."""
-    parts = [line(Span(f" KL {kl:.2f} nats, points ", Role.DIM))]
+    parts = [line(Span(" moved most, points", Role.DIM))]
     for one in moved_most(ranked):
         change = one.clamped - one.own
         token = display_token(vocabulary.token(one.token), longest=12)

@@ -38,6 +38,8 @@ class Shown:
     vocabulary: Vocabulary
     maximum: Callable[[int], float | None]
     label: Callable[[int], Span]
+    recipes: Callable[[], Sequence[str]] = tuple
+    """Returns the names of the recipes that are kept."""
     prompt: str = ""
     chat: bool = False
     """Whether the prompt is the user's turn of a chat."""
@@ -53,6 +55,8 @@ class Shown:
     """Both texts, laid out as far as they were shown."""
     spots: list[TextSpot] = field(default_factory=list)
     """Places of the texts when the page was drawn last."""
+    offered: int = 0
+    """The cursor among the prompt's features, where nothing is clamped."""
     sweeping: bool = False
     """Whether a sweep is shown in place of the text."""
 
@@ -62,6 +66,17 @@ class Shown:
 
     def _printable(self, tokens: Sequence[int]) -> list[str]:
         return display_tokens(self.vocabulary.tokens(tokens))
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing is or was clamped, so that one text says all."""
+        return not self.tray.clamps and self.talk.writing.unclamped
+
+    @property
+    def feature(self) -> int | None:
+        """The prompt's feature under the cursor, where nothing is clamped."""
+        features = self.talk.writing.prompt_features if self.alone and not self.tray.held else ()
+        return features[min(self.offered, len(features) - 1)].feature if features else None
 
     def top(self) -> float:
         """Return the largest activation of the feature that the texts are painted by; 0 without one."""

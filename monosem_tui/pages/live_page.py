@@ -13,7 +13,8 @@ from monosem_tui.live.model_client import ModelClient, Phase
 from monosem_tui.live.tray import Tray
 from monosem_tui.pages.live_candidates import candidate_lines
 from monosem_tui.pages.live_contents import Shown
-from monosem_tui.pages.live_paint import legend
+from monosem_tui.pages.live_help import start_lines
+from monosem_tui.pages.live_paint import PaintKind, legend
 from monosem_tui.pages.live_strips import breakdown_lines, figures, strips
 from monosem_tui.pages.live_texts import text_lines
 from monosem_tui.pages.live_tray import tray_lines
@@ -24,14 +25,6 @@ LOW = 30
 MOST_CANDIDATES = 8
 MOST_WHY = 3
 """Most lines of an error."""
-START = (
-    ("p", "types a prompt, and enter writes from it"),
-    ("a", "adds a clamp: 412=max*4, 412=8.5, 412=off, 412=+3@response"),
-    ("c", "in Browse puts the feature under the cursor into the tray"),
-    ("ctrl+g", "writes, and stops; strengths may change meanwhile"),
-    ("i", "shows the features on any text"),
-    ("o", "shows the recipes that were kept, and writes them again"),
-)
 
 
 def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
@@ -49,18 +42,29 @@ def _below(shown: Shown, cells: int, height: int) -> list[Line]:
     writing = shown.talk.writing
     if not len(writing):
         return [()]
-    said = figures(writing, shown.vocabulary, shown.cursor, cells)
-    scale = legend(shown.paint, shown.tray, shown.label, shown.top())
     low = height < LOW and shown.cursor is not None
-    one_line = width_of(said) + width_of(scale) + 3 <= cells
-    figured = [spread(said, line(*scale, " "), cells)] if one_line else [said, crop(line(" ", *scale), cells)]
     most = 0 if low else max(1, height // 8)
+    drawn = strips(writing, shown.tray, shown.maximum, shown.cursor, cells, most)
     return [
         *breakdown_lines(broken_down(writing), shown.vocabulary, cells),
-        *(figured[-1:] if low else figured),
+        *_figured(shown, cells, low=low),
         *candidate_lines(shown, cells, max(3, min(MOST_CANDIDATES, height // 5))),
-        *strips(writing, shown.tray, shown.maximum, shown.cursor, cells, most),
+        *(drawn[1:] if shown.alone else drawn),  # KL is 0
     ]
+
+
+def _figured(shown: Shown, cells: int, *, low: bool) -> list[Line]:
+    """Return figures and what the paint means, on one line where both fit; where it is `low`, in short."""
+    writing, at = shown.talk.writing, shown.cursor
+    said = figures(writing, shown.vocabulary, at, cells, alone=shown.alone)
+    if shown.alone and shown.paint.kind is PaintKind.KL:  # which is 0
+        return [said]
+    scale = legend(shown.paint, shown.tray, shown.label, shown.top(), short=low)
+    if low and at is not None and at < len(writing.kl):
+        return [crop(line(f" token {at + 1:<4} ", Span("KL ", Role.DIM), f"{writing.kl[at]:<5.2f} ", *scale), cells)]
+    if width_of(said) + width_of(scale) + 3 <= cells:
+        return [spread(said, line(*scale, " "), cells)]
+    return [said, crop(line(" ", *scale), cells)]
 
 
 def title(talk: ModelClient, cells: int) -> list[Line]:
@@ -121,11 +125,5 @@ def _texts(shown: Shown, cells: int, room: int, top: int) -> list[Line]:
     swept = shown.talk.swept
     if shown.sweeping and swept is not None:
         return [rule(sweep_title(swept), cells), *sweep_lines(swept, shown.vocabulary, cells, room - 1)]
-    return text_lines(shown, cells, room, top) if len(shown.talk.writing) else _start(shown, cells, room)
-
-
-def _start(shown: Shown, cells: int, room: int) -> list[Line]:
-    lines = [rule("text", cells)]
-    if shown.talk.phase in (Phase.NONE, Phase.RESTING):
-        lines += [crop(line(f" {key:>6}  ", Span(what, Role.DIM)), cells) for key, what in START]
-    return (lines + [()] * room)[:room]
+    how = shown.talk.phase in (Phase.NONE, Phase.RESTING)
+    return text_lines(shown, cells, room, top) if len(shown.talk.writing) else start_lines(shown, cells, room, how=how)

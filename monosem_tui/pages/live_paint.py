@@ -87,16 +87,17 @@ def top_of(writing: Transcript, maximum: float | None) -> float:
     return maximum or max((act for act in acts if math.isfinite(act)), default=0.0)
 
 
-def legend(paint: Paint, tray: Tray, label: Callable[[int], Span], top: float) -> Line:
+def legend(paint: Paint, tray: Tray, label: Callable[[int], Span], top: float, *, short: bool = False) -> Line:
     """Return what the paint says, with its scale."""
+    by = "" if short else "painted by "
     if paint.kind is PaintKind.NOTHING:
         return line(Span("not painted (v)", Role.DIM))
     feature = paint.of(tray)
     if feature is None:
-        return line(Span("painted by KL, nats ", Role.DIM), *_scale([f"{edge:g}" for edge in KL_EDGES]))
+        return line(Span(f"{by}KL, nats ", Role.DIM), *_scale([f"{edge:g}" for edge in KL_EDGES]))
     name = fit(label(feature).text, NAME).rstrip()
     edges = [top * (10 ** (step / (STEPS - 1)) - 1) / 9 for step in range(1, STEPS)]
-    said = Span(f"painted by {feature}{' ' * bool(name)}{name}, before clamps ", Role.DIM)
+    said = Span(f"{by}{feature}{' ' * bool(name)}{name}, before clamps ", Role.DIM)
     return line(said, *_scale(["> 0", *map(activation, edges)]))
 
 

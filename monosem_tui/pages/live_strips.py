@@ -25,11 +25,17 @@ SHOWN_LOOP = 18
 """Cells of a stretch that repeats itself."""
 
 
-def figures(writing: Transcript, vocabulary: Vocabulary, cursor: int | None, cells: int) -> Line:
-    """Return perplexities and KL of the whole text, or the figures of one token."""
+def figures(
+    writing: Transcript, vocabulary: Vocabulary, cursor: int | None, cells: int, *, alone: bool = False
+) -> Line:
+    """Return perplexities and KL of the whole text, or the figures of one token; of the base text where it is alone."""
     if not len(writing):
         return ()
-    parts = _of_all(writing) if cursor is None else _of_token(writing, vocabulary, min(cursor, len(writing) - 1))
+    parts = (
+        _of_all(writing, alone=alone)
+        if cursor is None
+        else _of_token(writing, vocabulary, min(cursor, len(writing) - 1))
+    )
     spans: list[Span] = []
     for number, (name, value) in enumerate(parts):
         spans += [Span("   " if number else " ", Role.DIM), Span(f"{name} ", Role.DIM), Span(value)]
@@ -80,8 +86,10 @@ def strips(
     return [crop(spans, cells) for spans in lines]
 
 
-def _of_all(writing: Transcript) -> list[tuple[str, str]]:
+def _of_all(writing: Transcript, *, alone: bool) -> list[tuple[str, str]]:
     base, clamped = writing.perplexities
+    if alone:
+        return [("perplexity", _number(base))]
     parts = [("perplexity base", _number(base)), ("clamped", _number(clamped))]
     found = writing.mean_kl()
     if found is None:

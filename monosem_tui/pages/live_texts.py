@@ -10,40 +10,53 @@ from monosem_tui.draw.spans import Line, Role, Span, crop, line, rule, width_of
 from monosem_tui.draw.token_rows import Growing, Row, row_of, window
 from monosem_tui.live.transcript import Transcript
 from monosem_tui.pages.live_contents import Shown, TextSpot
+from monosem_tui.pages.live_help import no_clamp_lines
 from monosem_tui.pages.live_paint import Roles, text_roles
 from store.live.model_outputs import End
 
 WALL, FORK = "│", "│"
+HELP = 12
+"""Most lines of help below a text that nothing is clamped in."""
 SIDE_BY_SIDE = 100
 """Least cells for the texts side by side."""
 
 
 def text_lines(shown: Shown, cells: int, room: int, top: int) -> list[Line]:
-    """Return both texts in exactly `room` lines, the first of which is line `top` of the page."""
+    """Return both texts in exactly `room` lines, the first of which is line `top` of the page.
+
+    Where nothing is or was clamped, help takes the place of the clamped text.
+    """
     writing = shown.talk.writing
-    base = [one.token for one in writing.base]
-    clamped = [one.token for one in writing.clamped]
-    base_title = "base" + _end(writing, writing.base_end, len(base))
-    stale = writing.stale(shown.tray.clamps)
-    clamped_title = "clamped" + _stale(shown, stale) + _end(writing, writing.clamped_end, len(clamped))
-    clamped_title += _fork(writing.fork)
-    top_act = shown.top()
-    plain = text_roles(shown.paint, writing, top_act, clamped=False)
-    roles = _dimmed(text_roles(shown.paint, writing, top_act, clamped=True), stale)
+    base_title = "base" + _end(writing, writing.base_end, len(writing.base))
     if cells >= SIDE_BY_SIDE:
         left, right = (cells - 1) // 2, cells - 1 - (cells - 1) // 2
-        one = _column(shown, shown.base, base, (top + 1, 0), left, room - 1, None, plain)
-        other = _column(shown, shown.clamped, clamped, (top + 1, left + 1), right, room - 1, writing.fork, roles)
+        one = _base(shown, (top + 1, 0), left, room - 1)
+        title, other = _clamped(shown, (top + 1, left + 1), right, room - 1)
         wall = Span(WALL, Role.DIM)
-        heads = line(*rule(base_title, left), Span("┬", Role.DIM), *rule(clamped_title, right))
+        heads = line(*rule(base_title, left), Span("┬", Role.DIM), *rule(title, right))
         return [heads, *(line(*_padded(a, left), wall, *b) for a, b in zip(one, other, strict=True))]
-    upper = (room - 2) // 2
-    return [
-        rule(base_title, cells),
-        *_column(shown, shown.base, base, (top + 1, 0), cells, upper, None, plain),
-        rule(clamped_title, cells),
-        *_column(shown, shown.clamped, clamped, (top + 2 + upper, 0), cells, room - 2 - upper, writing.fork, roles),
-    ]
+    lower = min(HELP, (room - 2) // 2) if shown.alone else room - 2 - (room - 2) // 2
+    upper = room - 2 - lower
+    title, other = _clamped(shown, (top + 2 + upper, 0), cells, lower)
+    return [rule(base_title, cells), *_base(shown, (top + 1, 0), cells, upper), rule(title, cells), *other]
+
+
+def _base(shown: Shown, place: tuple[int, int], cells: int, room: int) -> list[Line]:
+    writing = shown.talk.writing
+    roles = text_roles(shown.paint, writing, shown.top(), clamped=False)
+    return _column(shown, shown.base, [one.token for one in writing.base], place, cells, room, None, roles)
+
+
+def _clamped(shown: Shown, place: tuple[int, int], cells: int, room: int) -> tuple[str, list[Line]]:
+    """Return the title and the lines of the clamped text, or of what takes its place."""
+    writing = shown.talk.writing
+    if shown.alone:
+        return "clamped", no_clamp_lines(shown, cells, room)
+    tokens = [one.token for one in writing.clamped]
+    stale = writing.stale(shown.tray.clamps)
+    title = "clamped" + _stale(shown, stale) + _end(writing, writing.clamped_end, len(tokens)) + _fork(writing.fork)
+    roles = _dimmed(text_roles(shown.paint, writing, shown.top(), clamped=True), stale)
+    return title, _column(shown, shown.clamped, tokens, place, cells, room, writing.fork, roles)
 
 
 def _dimmed(roles: Roles, stale: Sequence[range]) -> Roles:

@@ -53,6 +53,7 @@ COLUMNS = {
     "status": quality.STATUS,
     "model and site": _NAMED["site"],
     "dictionary": _NAMED["spec"],
+    "date": quality.CREATED,
     "trained": quality.TRAINED,
     "EV": quality.EXPLAINED_VARIANCE,
     "L0": quality.L0,
@@ -70,6 +71,7 @@ OF_PLACES = {
     Where.RECIPES: (live.RECIPE, live.CLAMP, live.SAMPLING),
     Where.MAP: (feature_page.DENSITY, feature_page.MAX, plane.PLANE, plane.CLUSTER, plane.TRUSTWORTHINESS),
     Where.RUNS: (quality.SPEED, quality.LOSS, quality.DEAD),
+    Where.TRAINING: (quality.EXPLAINED_VARIANCE, quality.L0, quality.OUTLIER),
 }
 """Terms that a place shows beside what its pane explains itself."""
 

@@ -53,3 +53,16 @@ def tag_hints(text: str, at: int, tags: Mapping[str, int]) -> TypingHints:
         if tag.startswith(text[start:at]) and (tag not in known or tag == text[start:at])
     ]
     return TypingHints("tags of this run · tab completes", found, start)
+
+
+RUN_WORDS = "gpt2 training !failed"
+"""Example of a filter of runs."""
+
+
+def run_hints(text: str, at: int, words: Sequence[str]) -> TypingHints:
+    """Return the hints of a filter of runs; `words` are statuses, models and architectures of those listed."""
+    start = at - len(text[:at].split(" ")[-1])
+    start += text[start:at].startswith("!")
+    found = [Completion(word, "") for word in words if word.casefold().startswith(text[start:at].casefold())]
+    said = "every word must be in the run's name, status, model, site or dictionary; !word must not"
+    return TypingHints("runs that have every word · tab completes", found, start, said)

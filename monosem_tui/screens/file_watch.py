@@ -17,20 +17,27 @@ T = TypeVar("T")
 class FileWatch(ScreenPart, Generic[T]):
     """Looks when the screen is shown, and again when what was seen has been taken and `look_later` is called."""
 
-    def __init__(self, host: MonosemScreen, poll: Callable[[], T], take: Callable[[T | MonosemError], object]) -> None:
+    def __init__(
+        self,
+        host: MonosemScreen,
+        poll: Callable[[], T],
+        take: Callable[[T | MonosemError], object],
+        group: str = "watch",
+    ) -> None:
         """Prepare to look.
 
         Args:
             host: the screen.
             poll: reads what has changed, in a thread.
             take: shows it.
+            group: name that tells it from other watches of the screen.
         """
-        self._host, self._poll, self._take = host, poll, take
+        self._host, self._poll, self._take, self._group = host, poll, take, group
         self._timer: Timer | None = None
 
     def look(self) -> None:
         """Read what has changed."""
-        self._host.away(self._poll, self._take, "watch", fail=self._take)
+        self._host.away(self._poll, self._take, self._group, fail=self._take)
 
     def look_later(self, seconds: float) -> None:
         """Look after some seconds, if the screen is still shown then."""

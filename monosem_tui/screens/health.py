@@ -9,7 +9,8 @@ from textual.widget import Widget
 
 from monosem_tui.draw.numbers import count
 from monosem_tui.keys.actions import Need, Where
-from monosem_tui.model.run_health import HealthWatch, chapters, densities, figures
+from monosem_tui.model.run_health import chapters, densities, figures
+from monosem_tui.model.training_watch import TrainingWatch
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.catalogue import Selection
 from monosem_tui.screens.file_watch import FileWatch
@@ -28,7 +29,7 @@ class HealthScreen(MonosemScreen):
         super().__init__(session)
         self.run = session.opened
         self.health = HealthView(session.palette, self.run.name)
-        self._watch = HealthWatch(self.run)
+        self._watch = TrainingWatch(self.run.path, self.run.record)
         self.files = FileWatch(self, self._watch.poll, self._take)
         self.parts = (self.files,)
         self.needs[Need.GROUP] = lambda: bool(self.health.group)

@@ -127,12 +127,13 @@ SETTINGS = Term(
 PROVENANCE_CHAPTER = Term("digest", "SHA-256 of a file's or a text's bytes: equal digests, equal contents")
 
 STATUS = Term("status", "what a run is: done, stopped (--resume goes on), failed with a reason, or at work")
+CREATED = Term("date of a run", "when the first command began to write to it, by this machine's clock")
 TRAINED = Term("trained tokens", "tokens that a training has read, repeated ones counted again", unit="tokens")
 SPEED = Term("tok/s", "tokens per second; of a training since the line before in its log", unit="tokens per second")
 
 QUALITY = (
     *(ALIVE, DEAD, ULTRA_LOW, EXPLAINED_VARIANCE, FVU, L0, COSINE, NORM_RATIO, MSE, CE, DELTA_CE, CE_RECOVERED, KL),
     *(OUTLIER, ABSORPTION, COMPLETENESS, DENSITIES, TRAINING, LOSS, SETTINGS, PROVENANCE_CHAPTER),
-    *(STATUS, TRAINED, SPEED),
+    *(STATUS, CREATED, TRAINED, SPEED),
 )
 """All of them."""

@@ -10,8 +10,10 @@ from textual.message import Message
 
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.spans import Line, line, rule
-from monosem_tui.model.run_health import Chapter, Densities, Group, Training
-from monosem_tui.pages.health_page import chapter_lines, density_lines, group_line, quality, training_lines
+from monosem_tui.model.run_health import Chapter, Densities, Group
+from monosem_tui.model.training_watch import Training
+from monosem_tui.pages.health_page import chapter_lines, density_lines, group_line, quality
+from monosem_tui.pages.training_page import training_lines
 from monosem_tui.widgets.scroll_view import LEAST, ScrolledView
 from store.run.counted_noun import TOKEN, CountedNoun
 
@@ -121,7 +123,8 @@ class HealthView(ScrolledView):
             self._groups_at = len(lines)
             lines += [group_line(g, found, cells, cursor=n == self.cursor) for n, g in enumerate(found.groups)]
             lines.append(())
-        curves = training_lines(self._training, cells, self._noun)
+        n_features = found.n_features if found is not None else 0
+        curves = training_lines(self._training, n_features, cells, self._noun)
         lines += [*curves, ()] if curves else []
         for chapter in self._chapters:
             lines += [*chapter_lines(chapter, cells), ()]

@@ -8,9 +8,14 @@ from monosem_tui.draw.numbers import count
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, rule
+from monosem_tui.model.run_order import RunOrdering, arranged
 from monosem_tui.model.runs_watch import RunState
 from monosem_tui.pages.run_rows import run_columns, run_header, run_lines
+from monosem_tui.pages.welcome_page import welcome_lines
 from monosem_tui.widgets.cursor_list import CursorList
+
+NEWEST = RunOrdering()
+"""All runs, the newest first."""
 
 
 class RunList(CursorList):
@@ -21,6 +26,9 @@ class RunList(CursorList):
         self._root = root
         self.states: tuple[RunState, ...] = ()
         """The listed runs."""
+        self.ordering = RunOrdering()
+        self.total = 0
+        """Runs that there are, those left out by the filter among them."""
         self.opened: Path | None = None
         """Folder of the run whose features the other screens show; its row has a mark."""
         self._lines: list[Line] = []
@@ -38,13 +46,15 @@ class RunList(CursorList):
         """The run under the cursor."""
         return self.states[self.cursor] if self.states else None
 
-    def show(self, states: tuple[RunState, ...], opened: Path | None) -> None:
+    def show(self, states: tuple[RunState, ...], opened: Path | None, ordering: RunOrdering = NEWEST) -> None:
         """Show runs as they are now; the cursor stays with its run, or goes to one that was opened since.
 
         Args:
-            states: the runs.
+            states: all runs, the newest first.
             opened: folder of the one whose features the other screens show.
+            ordering: filter and sort.
         """
+        self.total, self.ordering, states = len(states), ordering, arranged(states, ordering)
         kept = self.chosen.path if self.chosen and opened == self.opened else opened
         self.states, self.opened, self._looked = states, opened, True
         places = [number for number, state in enumerate(states) if kept is not None and _same(state.path, kept)]
@@ -75,10 +85,13 @@ class RunList(CursorList):
         """Return the folder, then the names of the columns."""
         cells = self.size.width
         if y == 1:
-            return crop(run_header(run_columns(cells)), cells)
-        n, root = len(self.states), printable(str(self._root))
+            return crop(run_header(run_columns(cells), self.ordering), cells) if self.total else ()
+        n, root = self.total, printable(str(self._root))
         where = root if self._root.is_absolute() else f"./{root}"
         found = f"{count(n)} run{'s' * (n != 1)} in" if n else "no runs yet in" if self._looked else "reading"
+        if self.ordering.text:
+            found = f"{count(len(self.states))} of {found} {where}"
+            return rule(cut(f"{found} · /{printable(self.ordering.text)}", cells - 4), cells, focused=True)
         return rule(cut(f"{found} {where}", cells - 4), cells, focused=True)
 
     def row(self, number: int) -> Line:
@@ -94,8 +107,10 @@ class RunList(CursorList):
             self._starts.append(len(self._lines))
             opened = self.opened is not None and _same(state.path, self.opened)
             self._lines += run_lines(state, where, cells, cursor=number == self.cursor, opened=opened)
-        if not self.states and self._looked:
-            self._lines = [(), line(Span(" none yet: `monosem demo` makes one, `monosem train` another", Role.DIM))]
+        if not self.total and self._looked:
+            self._lines = welcome_lines(cells)
+        elif not self.states and self._looked:
+            self._lines = [(), line(Span(" no run has these words; esc shows all", Role.DIM))]
         self.rows = len(self._lines)
         self._keep_cursor_visible()
         self.refresh()

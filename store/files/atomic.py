@@ -67,6 +67,16 @@ def _put_in_place(temporary: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
+def rename(old: Path, new: Path) -> None:
+    """Give a file of its folder another name for good.
+
+    Raises:
+        MonosemError: the folder cannot be written.
+    """
+    with disk_errors(new):
+        _put_in_place(old, new)
+
+
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
         target.mkdir(exist_ok=True)

@@ -25,6 +25,15 @@ class Postings(NamedTuple):
     act: NDArray[np.float32]
 
 
+class FeatureEntries(NamedTuple):
+    """Entries of several features: E of them."""
+
+    feature: NDArray[np.int64]
+    token: NDArray[np.int64]
+    """Corpus places."""
+    act: NDArray[np.float32]
+
+
 @dataclass(frozen=True)
 class ColumnTotals:
     """Columns summed over consecutive parts."""
@@ -110,6 +119,16 @@ class IndexPart:
         """Read entries first … last-1 of the inverted order, all of them a feature's."""
         token, act = self.stored(first, last)
         return Postings(token, act.astype(np.float32) * self.unit(feature))
+
+    def entries_of(self, first: int, stop: int) -> FeatureEntries:
+        """Read all entries of features first … stop-1."""
+        edges = self.inverted_indptr[first : stop + 1]
+        feature_E = np.repeat(np.arange(first, stop), np.diff(edges))
+        token_E, stored_E = self.stored(int(edges[0]), int(edges[-1]))
+        act_E = stored_E.astype(np.float32)
+        if self.unit_F is not None:
+            act_E *= self.unit_F[feature_E]
+        return FeatureEntries(feature_E, token_E, act_E)
 
     def forward_entries(self, first: int, last: int) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.float32]]:
         """Read features and activations of entries first … last-1 of the forward order."""

@@ -43,7 +43,9 @@ def features_coverage(features: Path) -> IndexCoverage | None:
 
 def segments_coverage(index: Path) -> IndexCoverage | None:
     """Return the coverage of the segments written so far; None where there are none."""
-    if not complete_segments(index):
+    from store.index.early_segments import early_segments
+
+    if not complete_segments(index) and not early_segments(index):
         return None
     found: SegmentCoverage = covered(index)
     return IndexCoverage(read_plan(common_path(index)), found.contexts, found.tokens)
@@ -87,6 +89,9 @@ def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) ->
         MonosemError: there is nothing to merge, the segments are of another autoencoder, or `partial` or `overwrite`
             was needed and not given.
     """
+    from store.index.early_segments import number_early
+
+    number_early(run.index)
     segments, features = segments_coverage(run.index), features_coverage(run.features)
     if segments is None and features is not None and features.complete:
         return features

@@ -14,7 +14,7 @@ from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
 from store.index.columns import QUANTILES, quantile_ranks
 from store.index.feature_postings import FeaturePostings, FeatureWindow
-from store.index.index_part import ColumnTotals, IndexPart, Postings
+from store.index.index_part import ColumnTotals, FeatureEntries, IndexPart, Postings
 from store.index.open_index import OpenIndex
 from store.index.results import Context, FeatureColumns, LogitEffects, Quantiles, Weighted
 from store.index.segment import SparseRows
@@ -164,6 +164,12 @@ class FeatureStore(OpenIndex):
             first, last = self._parts[0].span(feature)
             end = last if stop is None else min(first + stop, last)
             return self._parts[0].entries(feature, min(first + start, end), end)
+
+    def entries_of(self, first: int, stop: int) -> FeatureEntries:
+        """Return all entries of features first … stop-1, those of a feature in no particular order."""
+        with reading(self.path):
+            parts = [part.entries_of(first, stop) for part in self._parts]
+        return FeatureEntries(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
     def at_ranks(self, feature: int, ranks_R: NDArray[np.int64]) -> Postings:
         """Return a feature's entries of some ranks, in the order of `ranks_R`.

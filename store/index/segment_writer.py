@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from store.files.errors import MonosemError
+from store.index.early_segments import early_path
 from store.index.exponents import Exponents
 from store.index.segment import SegmentBuilder, SparseRows, TokenRows, covered, segment_path
 
@@ -62,8 +63,15 @@ def checked_memory(given: int | None) -> int:
     return default_memory() if given is None else given
 
 
+def rank_memory(memory: int, ranks: int) -> int:
+    """Return the memory of each of several processes of a machine that build an index in `memory` bytes together."""
+    return memory if ranks == 1 else max(LEAST_MEMORY, memory // ranks)
+
+
 class SegmentWriter:
-    """Appends segments to those that exist. Use it as a context manager: the last one is sealed when the block ends.
+    """Appends segments to those that exist, or makes early ones.
+
+    Use it as a context manager: the last one is sealed when the block ends.
 
     If the block ends by an exception, all after the last complete segment is lost; an interrupt still seals.
     """
@@ -75,12 +83,24 @@ class SegmentWriter:
         memory: int,
         exponent_F: Exponents | None = None,
         *,
+        early: tuple[int, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`memory`: bytes to stay under, for all segments in memory together; `exponent_F`: those of common.h5."""
+        """Open a writer.
+
+        Args:
+            index: the folder of the index.
+            d_sae: its features.
+            memory: bytes to stay under, for all segments in memory together.
+            exponent_F: the exponents of common.h5.
+            early: first context and first token of segments that are early (see `store.index.early_segments`); None to
+                go on after those that are there.
+            clock: returns seconds.
+        """
         self._index, self._d_sae, self._exponent_F, self._clock = index, d_sae, exponent_F, clock
         self._room = max(memory - FEATURE_BYTES * d_sae, memory // 4)
-        self._number, self.n_contexts, self._first_token = covered(index)
+        self._number, self.n_contexts, self._first_token = covered(index) if early is None else (0, *early)
+        self._is_early = early is not None
         self._first_context = self.n_contexts
         self.clipped = self.lost = 0
         """Activations above and below what is stored, in segments that this writer sealed (see `SegmentBuilder`)."""
@@ -124,7 +144,8 @@ class SegmentWriter:
         while self._pending:
             self._pending.popleft().result()
         self._wait()
-        builder, path = self._builder, segment_path(self._index, self._number)
+        builder, index = self._builder, self._index
+        path = early_path(index, self._first_context) if self._is_early else segment_path(index, self._number)
         self._sealed = self._sealing.submit(builder.seal, path, self._first_token, self._first_context)
         self._number += 1
         self._first_token += builder.n_tokens

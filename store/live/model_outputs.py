@@ -82,6 +82,17 @@ class Firing:
 
 
 @dataclass(frozen=True)
+class PromptFeature:
+    """A feature that fires in a prompt."""
+
+    feature: int
+    activation: float
+    """The largest in the prompt."""
+    token: int
+    """The token where that is."""
+
+
+@dataclass(frozen=True)
 class ReadToken:
     """One token of an inspected text."""
 

@@ -27,7 +27,7 @@ from typing import Any, get_args
 
 from store.files.typed_json import JsonError, Text, parse
 from store.files.typed_json import decode as decode_json
-from store.live.model_outputs import ClampSweep, End, ReadToken, Step
+from store.live.model_outputs import ClampSweep, End, PromptFeature, ReadToken, Step
 from store.live.recipe import Recipe
 from store.settings.subject import Weights
 
@@ -105,6 +105,13 @@ class WatchFeature(_Numbered):
 
     feature: int | None
     """None ends it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankPrompt(_Numbered):
+    """Rank the features that fire in the prompt of the present text, which has been read. Answer: PromptRanked."""
+
+    top: int = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +214,13 @@ class Watched(_Numbered):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PromptRanked(_Numbered):
+    """Features of the prompt, those nearest to their maxima first."""
+
+    features: tuple[PromptFeature, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rested(_Numbered):
     """Generation has paused or ended. An end is None while the text could go on."""
 
@@ -273,7 +287,9 @@ class Gone:
     why: str
 
 
-Request = Load | Inspect | Start | Go | Pause | ChangeClamps | WatchFeature | Branch | StartSweep | Stop | Recall
+Request = (
+    Load | Inspect | Start | Go | Pause | ChangeClamps | WatchFeature | RankPrompt | Branch | StartSweep | Stop | Recall
+)
 Answer = (
     Hello
     | Working
@@ -282,6 +298,7 @@ Answer = (
     | Started
     | Stepped
     | Watched
+    | PromptRanked
     | Rested
     | Changed
     | Branched

@@ -97,6 +97,22 @@ def complete_shards(folder: Path) -> int:
     return next(number for number in count() if not shard_path(folder, number).is_file())
 
 
+def present_shards(folder: Path) -> list[int]:
+    """Return the numbers of all shards, with or without a gap in front of them."""
+    numbers = (path.stem.rpartition("-")[2] for path in folder.glob("shard-*.h5"))
+    return sorted(int(number) for number in numbers if number.isdecimal())
+
+
+def shard_info(folder: Path, number: int) -> ShardInfo:
+    """Read the origin that a shard states.
+
+    Raises:
+        MonosemError: it is damaged.
+    """
+    with _opened(shard_path(folder, number)) as file:
+        return _info(file)
+
+
 class ShardReader:
     """Memory-mapped reading of a folder of shards, addressed by context."""
 

@@ -20,7 +20,9 @@ class CompareSettings(Settings):
     shifts: int = setting(5, "Times that one side is shifted by whole documents, as a null", "N", most=1000)
     baselines: bool = setting(True, "Compare with the runs' baselines that are made", unset="`baselines=True`")
     resamplings: int = setting(200, "Times that documents are resampled for the intervals", "N", least=10, most=100_000)
-    memory: int = setting(300_000_000, "Memory for pairs of features (500M, 4G)", "SIZE", least=1_000_000)
+    memory: int = setting(
+        1_000_000_000, "Memory for activations and pairs of features (500M, 4G)", "SIZE", least=1_000_000
+    )
     seed: int = setting(0, "Of shifts and resamplings", "N")
     data: str | None = setting(None, "Text to index all runs on first, beside their own", "DATA", unset="their own")
     tokens: int = setting(500_000, "Tokens of `data` to index", "COUNT")

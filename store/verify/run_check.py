@@ -39,7 +39,7 @@ _KINDS = {
     r"common\.h5": "common",
     r"comparisons/.*\.h5": "comparison",
     r"maps/.*\.h5": "map",
-    r"seg-\d+\.h5": "segment",
+    r"(seg|early)-\d+\.h5": "segment",
     r"step-\d+\.h5": "checkpoint",
     r"shard-\d+\.h5": "activations",
 }

@@ -36,7 +36,7 @@ class Plan:
     memory: str
 
 
-FULL = Plan(4096, 1_000_000, 32, "300M")
+FULL = Plan(4096, 1_000_000, 32, "600M")
 QUICK = Plan(256, 50_000, 8, "64M")
 
 

@@ -84,11 +84,9 @@ def test_by_name_path_or_file(runs: Path, opened: Opened) -> None:
 
 
 def test_no_runs(tmp_path: Path, opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["tui", "--runs-dir", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.splitlines() == [
-        f"monosem: no runs yet in {tmp_path}",
-        "  `monosem demo` makes one in a few minutes.",
-    ]
+    assert run(["tui", "--runs-dir", str(tmp_path / "none")]) == 0
+    assert opened == [(None, None, None)]  # the screen says what to run
+    opened.clear()
     RunFolder(tmp_path / "bare").create(RunRecord())
     assert run(["tui", "--runs-dir", str(tmp_path)]) == 2
     assert f"monosem index {tmp_path / 'bare'}" in capsys.readouterr().err

@@ -33,6 +33,7 @@ from store.live.model_outputs import (
     DrawnToken,
     Firing,
     NextTokens,
+    PromptFeature,
     ReadToken,
     SampledText,
     Step,
@@ -102,6 +103,9 @@ class Fake:
             case wire.WatchFeature():
                 self.watching = request
                 self.send_acts(0)
+            case wire.RankPrompt():
+                found = (PromptFeature(2, 6.0, 12), PromptFeature(0, 3.0, 13), PromptFeature(5, 1.0, 14))
+                send(wire.PromptRanked(id=request.id, features=found))
             case wire.Branch():
                 self.settle()
                 self.number = request.token
@@ -168,7 +172,7 @@ class Fake:
             kl=self.kl(n) if changed else 0.0,
             own_logprob=-2.0 if changed else -0.5,
             acts=tuple(ClampedAct(feature, 0.5, 9.0) for feature in features),
-            candidates=candidates(base, clamped),
+            candidates=candidates(base, clamped, n % 40 if "varied" in self.behaviour else 0),
         )
         send(wire.Stepped(id=going.id, step=step))
         self.number += 1
@@ -221,10 +225,13 @@ class Fake:
         send(wire.Swept(id=request.id, sweep=ClampSweep(text((10, 11, 12)), tuple(swung))))
 
 
-def candidates(base: int, clamped: int) -> NextTokens:
-    """The base's token has 60.7 % without clamps, the clamped one 77.9 %; they move nothing where these are one."""
-    others = [token for token in range(1, 10) if token not in (base, clamped)]
-    few = tuple(-3.0 - n for n in range(len(others)))
+def candidates(base: int, clamped: int, shift: int) -> NextTokens:
+    """The base's token has 60.7 % without clamps, the clamped one 77.9 %; they move nothing where these are one.
+
+    The others are tokens 1 to 9; a `shift` makes others of them.
+    """
+    others = [n + shift for n in range(1, 10) if n + shift not in (base, clamped)]
+    few = tuple(-3.0 - (n if not shift else (n * 5 + shift) % 9 / 2) for n in range(len(others)))
     if base == clamped:
         return NextTokens((base, *others), (-0.5, *few), (-0.5, *few))
     return NextTokens((base, clamped, *others), (-4.0, -0.25, *few), (-0.5, -2.0, *few))

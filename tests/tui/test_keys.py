@@ -177,7 +177,17 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (ANY, "help"): ("", {"help": True}),
 }
 ELSEWHERE = (
-    *(Where.HEALTH, Where.RUNS, Where.FIND, Where.PATTERN, Where.COMPARE, Where.PAIR, Where.STUDY),
+    *(
+        Where.HEALTH,
+        Where.RUNS,
+        Where.RUN_LIST,
+        Where.TRAINING,
+        Where.FIND,
+        Where.PATTERN,
+        Where.COMPARE,
+        Where.PAIR,
+        Where.STUDY,
+    ),
     *(Where.LIVE, Where.WRITING, Where.INSPECT, Where.RECIPES, Where.LIVE_TEXT),
     *(Where.MAP, Where.DOTS, Where.BOX),
 )
@@ -537,8 +547,8 @@ async def test_a_key_without_a_use_says_where_it_has_one(make_app: MakeApp) -> N
             "[": "[ works in Live: the clamp under the cursor weaker",
             "X": "X has no use here: ? shows the keys",
             "⏎n⏎i": "i works on the page: 4 or 12 intervals, by rank or by value",
-            "5/": "/ works in Browse: filter the list",
-            "s": "s works in Browse: sort by the next column",
+            "5/": "/: there are no runs here",
+            "D": "D works in Browse: show or hide dead features",
         }.items():
             for one in named(keys):
                 await pilot.press({"}": "right_curly_bracket", "[": "left_square_bracket"}.get(one, one))

@@ -58,6 +58,20 @@ async def test_a_text_under_clamps(size: tuple[int, int], make_app: MakeApp, mon
         assert_golden(f"live-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
 
 
+async def test_features_of_the_prompt_fill_the_empty_half(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("j")
+        assert "no clamps yet: a adds one" in screen_text(pilot)
+        await write(pilot)
+        await until(pilot, lambda: "firing most in the prompt" in screen_text(pilot))
+        await pilot.press("j", "c")
+        assert screen.connection.tray.clamps == ("0=max*1@response",)
+        assert "no clamp:" not in screen_text(pilot)
+        assert "written before the clamps were changed" in screen_text(pilot)
+
+
 async def test_texts_differ_from_the_token_that_clamps_change(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +104,8 @@ async def test_texts_differ_from_the_token_that_clamps_change(
         y, line = next((y, line) for y, line in enumerate(text.splitlines()) if first in line)
         await pilot.click(offset=(line.index(first) + len(first) + 1, y))  # behind it, the sixth
         assert screen.writing.shown.cursor == 5
-        assert "token 6 unclamped" in screen_text(pilot)
+        assert " token 6 " in screen_text(pilot)
+        assert "moved most, points" in screen_text(pilot)
         assert "77.9 %" in screen_text(pilot)
         await pilot.press("r")
         assert "greedy" in screen_text(pilot)
@@ -417,7 +432,7 @@ async def test_a_store_by_itself_has_no_model(make_app: MakeApp, tmp_path: Path,
 
 
 def test_every_key_of_live_is_pressed_here() -> None:
-    pressed = set("p ] - 0 x d a m j k h l v V b g r s w e o @ C S H L f ctrl+g space enter".split())
+    pressed = set("p ] - 0 x d a c m j k h l v V b g r s w e o @ C S H L f ctrl+g space enter".split())
     for action in at(Where.WRITING):
         assert pressed & set(action.keys), action.id
 

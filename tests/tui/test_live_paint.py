@@ -25,7 +25,7 @@ from monosem_tui.pages.live_page import live_lines
 from monosem_tui.pages.live_paint import KL_EDGES, PaintKind, act_step, kl_step
 from store.index.vocabulary import Vocabulary
 from store.live.clamp import parse_clamp
-from store.live.model_outputs import DrawnToken, NextTokens, Step
+from store.live.model_outputs import DrawnToken, NextTokens, PromptFeature, Step
 from store.live.wire import Watched
 from tests.tui.screens import MEANINGFUL
 
@@ -123,21 +123,21 @@ def test_candidates_of_the_token_under_the_cursor() -> None:
     writing.candidates[1] = FOUND
     writing.candidates[2] = NextTokens((22, 6), (-0.1, -3.0), (-0.1, -3.0))
     page = shown(writing, "3=max*2")
-    assert not any("unclamped" in text_of(spans) for spans in live_lines(page, 80, 24))
+    assert not any("without clamps" in text_of(spans) for spans in live_lines(page, 80, 24))
     page.cursor = 1
     for cells, height in [*SIZES, (72, 24), (120, 40)]:
         text = "\n".join(map(text_of, live_lines(page, cells, height)))
-        assert "token 2 unclamped" in text
+        assert re.search(r"─ without clamps ─+ clamped ", text)
+        assert re.search(r" token 2 .* KL 1.50\b", text)
         one, other = (next(row for row in text.splitlines() if word in row) for word in ("·w6  ", "▌·w5  "))
         assert re.search(r"·w6 +74.1 % ", one)
         assert re.search(r"·w5 +81.9 % ", other)
-        assert "KL 1.50 nats" in text
         assert re.search(r"·w5 +\+68.3", text)
         assert re.search(r"·w6 +−65.9", text)
     assert "74.1 % → 8.21 %" in "\n".join(map(text_of, live_lines(page, 120, 40)))
     page.cursor = 2
     text = "\n".join(map(text_of, live_lines(page, 120, 40)))
-    assert "token 3: the next token, which no clamp moves" in text
+    assert "next token, which no clamp moves" in text
     assert re.search(r"▌·w22 +> ?90|▌·w22 +90.48 %", text)
     page.cursor = 0
     assert "candidates are kept for the last 4 096 tokens" in "\n".join(map(text_of, live_lines(page, 80, 24)))
@@ -271,3 +271,41 @@ def test_the_token_at_a_cell() -> None:
                 found.add(int(match[1]))
         assert found == set(range(30))
         assert page.token_at(3, 0) is page.token_at(0, height - 1) is None
+
+
+# Where a half would be empty
+
+
+def test_without_clamps_the_clamped_half_helps() -> None:
+    writing = written(range(30), range(30), [0.0] * 30)
+    writing.obeyed.clear()
+    writing.obey(0, [])
+    page = shown(writing)
+    for cells, height in SIZES:
+        lines = "\n".join(map(text_of, live_lines(page, cells, height)))
+        assert "no clamp: this half would say the same" in lines
+        assert lines.count("w29") == 1  # the text once
+    writing.prompt_features = tuple(PromptFeature(n, 4.0 - n / 10, n) for n in range(30))
+    page.offered = 12
+    for cells, height in SIZES:
+        found = live_lines(page, cells, height)
+        (here,) = [
+            text_of(spans)
+            for spans in found
+            if text_of(spans)[max(0, cells // 2 - 1) :].find("▌") >= 0 or text_of(spans).startswith("▌")
+        ]
+        assert re.search(r"▌ +12 +2.8 .*70.0 %  ·w12", here)
+    assert page.feature == 12
+    page.tray.add(parse_clamp("12=max*1"))
+    assert page.feature is None
+    assert "no clamp:" not in "\n".join(map(text_of, live_lines(page, 80, 24)))
+
+
+def test_before_anything_is_written_recipes_are_named() -> None:
+    page = shown(Transcript())
+    page.recipes = lambda: ["the sea", "\x1b[31mred", *map(str, range(50))]
+    for cells, height in SIZES:
+        lines = list(map(text_of, live_lines(page, cells, height)))
+        assert any("recipes 52 · o opens them" in one for one in lines)
+        assert "  the sea" in lines
+        assert len(lines) == height

@@ -157,14 +157,20 @@ def test_answers_to_what_was_given_up_are_dropped() -> None:
     process.says = [READY]
     talk.hear()
     assert process.told[1] == wire.Start(id=2, recipe=Recipe(prompt="a"))
-    process.says = [wire.Started(id=2, prompt=(0,), clamps=())]
+    process.says = [wire.Started(id=2, prompt=(0,), clamps=("1=2",))]
     talk.hear()
     process.says = [step(0, 3, 7)]
     talk.hear()
     talk.write(Recipe(prompt="b"))
     assert [type(one) for one in process.told[3:]] == [wire.Pause, wire.Start]
     rested = wire.Rested(id=3, base_end=None, clamped_end=None, base_tok_s=None, clamped_tok_s=None)
-    process.says = [step(1, 3, 8), rested, wire.Started(id=5, prompt=(0,), clamps=()), step(1, 3, 9), step(0, 6, 1)]
+    process.says = [
+        step(1, 3, 8),
+        rested,
+        wire.Started(id=5, prompt=(0,), clamps=("1=2",)),
+        step(1, 3, 9),
+        step(0, 6, 1),
+    ]
     talk.hear()
     assert [token.token for token in talk.writing.base] == [1]
     assert talk.phase is Phase.WRITING
@@ -189,7 +195,7 @@ def test_a_branch_that_is_refused_takes_nothing_back() -> None:
     process = Scripted()
     talk = ModelClient(Path("run"), lambda: process)
     talk.write(Recipe(prompt="a"))
-    process.says = [READY, wire.Started(id=2, prompt=(0,), clamps=()), step(0, 3, 7), step(1, 3, 8)]
+    process.says = [READY, wire.Started(id=2, prompt=(0,), clamps=("1=2",)), step(0, 3, 7), step(1, 3, 8)]
     talk.hear()
     talk.branch(1)
     process.says = [wire.Failed(id=4, what="its memory cannot be gone back in")]

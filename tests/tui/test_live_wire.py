@@ -56,6 +56,9 @@ def test_a_token_costs_no_more_than_it_may(run: Sample) -> None:
         app.send(b"\x07")
         written = app.read_until(b"(limit)") + app.rest()
         assert len(written) / TOKENS <= 1_200, len(written) / TOKENS
+        app.press(b"h")
+        assert max(len(app.press(b"h")) for _ in range(5)) <= 1_500  # the cursor's step, and the candidates there
+        assert app.read(0.3) == b""
         text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z$]", "", written.decode())
         assert "sky" in text
 

@@ -18,6 +18,7 @@ def index(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the index there is, once the new one is complete.")
     ] = False,
+    nproc: o.Nproc = 1,
     dry_run: o.DryRun = False,
     json: o.Json = False,
 ) -> None:
@@ -28,16 +29,21 @@ def index(
     folder = find_run(run, runs_root(runs_dir))
     check_again(folder, settings, for_plan=dry_run)
     from engine.commands.rerun import index_run
-    from monosem_tui.cli import output
-    from monosem_tui.cli.progress import ConsoleProgress
+    from monosem_tui.cli import output, ranks
 
     if dry_run:
         from engine.commands.dry_run import forecast_index
+        from monosem_tui.cli.progress import ConsoleProgress
         from monosem_tui.cli.reports.dry_run import report as show
 
-        show([folder], forecast_index(folder, settings, ConsoleProgress()), json=json)
+        show([folder], forecast_index(folder, settings, ConsoleProgress(), ranks=nproc), json=json)
         return
-    index_run(folder, settings, ConsoleProgress(), resume=resume, overwrite=overwrite)
+    if ranks.has_launched(nproc):
+        return
+    with ranks.sharing() as (place, progress):
+        index_run(folder, settings, progress, resume=resume, overwrite=overwrite, ranks=place)
+    if not place.first:
+        return
     made = {"name": folder.name, "path": str(folder.path), "features": str(folder.features)}
     output.emit_result(made, str(folder.features), json=json)
     output.narrate(f"browse it with: monosem tui {folder.path}")

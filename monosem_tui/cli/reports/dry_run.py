@@ -21,17 +21,18 @@ def report(runs: Sequence[RunFolder], forecast: Forecast, *, json: bool) -> None
         output.emit_json(forecast_json(runs, forecast))
         return
     from engine.resources.estimates import peak
+    from engine.resources.limits import sharing
 
     plan, room = forecast.plan, forecast.room
     output.emit_text(f"{plan.command} in {runs[0].path}" + (f" and {len(runs) - 1} more" if len(runs) > 1 else ""))
-    for title, needs, free in (
-        ("disk", plan.disk, room.disk),
-        ("memory", plan.host, room.host),
-        ("device memory", plan.device, room.device),
+    for title, needs, free, ranks in (
+        ("disk", plan.disk, room.disk, 1),
+        ("memory", plan.host, room.host, plan.ranks),
+        ("device memory", plan.device, room.device, sharing(plan)),
     ):
         if needs:
-            _needs(title, needs, peak(needs), free)
-    output.emit_text(f"{'time':<14}{_seconds(plan.seconds):>9}")
+            _needs(title, needs, peak(needs), free, ranks)
+    output.emit_text(f"{'time':<14}{_seconds(plan.seconds):>9}" + ("  in one process" if plan.ranks > 1 else ""))
     for stage in plan.stages:
         output.emit_text(f"  {_seconds(stage.seconds):>10}  {stage.name}, {compact(stage.tokens)} {plan.noun.many}")
     for error in forecast.refusals:
@@ -39,11 +40,12 @@ def report(runs: Sequence[RunFolder], forecast: Forecast, *, json: bool) -> None
         output.emit_text(f"  {with_flags(error.hint)}")
 
 
-def _needs(title: str, needs: Sequence[Need], most: int, free: int | None) -> None:
+def _needs(title: str, needs: Sequence[Need], most: int, free: int | None, ranks: int) -> None:
+    each = f": {ranks} processes, {_bytes(most)} each" if ranks > 1 else ""
     available = "" if free is None else f", of {_bytes(free)} free"
     kept = sum(need.kept for need in needs)
     stays = f", {_bytes(kept)} in the end" if kept else ""
-    output.emit_text(f"{title:<14}{_bytes(most):>9}  at most{stays}{available}")
+    output.emit_text(f"{title:<14}{_bytes(ranks * most):>9}  at most{stays}{available}{each}")
     for need in needs:
         when = f", {need.phase}" if need.phase else ""
         flags = f" ({with_flags(need.settings)})" if need.settings else ""
@@ -66,6 +68,7 @@ def forecast_json(runs: Sequence[RunFolder], forecast: Forecast) -> dict[str, An
     from dataclasses import asdict
 
     from engine.resources.estimates import peak
+    from engine.resources.limits import sharing
 
     def item(need: Need) -> dict[str, Any]:
         values = asdict(need)
@@ -81,13 +84,15 @@ def forecast_json(runs: Sequence[RunFolder], forecast: Forecast) -> dict[str, An
         "fits": not forecast.refusals,
         "refusals": [{"what": with_flags(error.what), "hint": with_flags(error.hint)} for error in forecast.refusals],
         **{
-            name: {"peak": peak(needs), "free": free, "items": [item(need) for need in needs]}
-            for name, needs, free in (
-                ("disk", plan.disk, room.disk),
-                ("memory", plan.host, room.host),
-                ("device_memory", plan.device, room.device),
+            name: {"peak": ranks * peak(needs), "free": free, "items": [item(need) for need in needs]}
+            for name, needs, free, ranks in (
+                ("disk", plan.disk, room.disk, 1),
+                ("memory", plan.host, room.host, plan.ranks),
+                ("device_memory", plan.device, room.device, sharing(plan)),
             )
         },
+        "ranks": plan.ranks,
+        "memory_per_rank": peak(plan.host),
         "disk_kept": sum(need.kept for need in plan.disk),
         "flops": None,
         "seconds": plan.seconds,

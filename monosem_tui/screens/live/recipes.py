@@ -36,6 +36,8 @@ class RecipeShelf(ScreenPart):
             show: brings the page to the front, or takes it away.
         """
         self._connection, self._host, self._writing, self._show = connection, connection.host, writing, show
+        self._named: tuple[int, list[str]] = (0, [])
+        """Names of recipes, and the time of the file that they were read from."""
         self.recipes = Recipes(connection.talk, connection.label)
         self.view = CellView(self._host.session.palette, partial(recipes_lines, self.recipes), shown=False)
         self._taken_away: list[KeptRecipe] = []
@@ -58,6 +60,17 @@ class RecipeShelf(ScreenPart):
     def redraw(self) -> None:
         """Draw the page."""
         self.view.redraw()
+
+    def names(self) -> list[str]:
+        """Return the names of the recipes that are kept; none while their file cannot be read."""
+        path = self._connection.run.editor.notes.path
+        try:
+            seen = path.stat().st_mtime_ns
+            if self._named[0] != seen:
+                self._named = (seen, [kept.name for kept in kept_recipes(path)])
+        except (OSError, MonosemError):
+            return []
+        return self._named[1]
 
     def action_recipes(self) -> None:
         """Show the recipes, or writing again."""

@@ -34,6 +34,7 @@ class LiveScreen(MonosemScreen):
         self.recipes = RecipeShelf(
             connection, self.writing, lambda shown: self._show(self.recipes if shown else self.writing)
         )
+        shown.recipes = self.recipes.names
         self._pages = (self.writing, self.inspection, self.recipes)
         self.parts = (*self._pages, self.tray, connection)
 

@@ -19,12 +19,28 @@ class ClampTray(ScreenPart):
     def __init__(self, connection: ModelConnection, shown: Shown) -> None:
         self._connection, self._shown = connection, shown
         self._host, self._tray = connection.host, connection.tray
-        self.needs = {Need.CLAMPS: lambda: bool(self._tray.held)}
+        self.needs = {
+            Need.CLAMPS: lambda: bool(self._tray.held),
+            Need.ROWS: lambda: bool(self._tray.held) or shown.feature is not None,
+            Need.OFFERED: lambda: shown.feature is not None,
+        }
 
     def action_move(self, rows: int) -> None:
-        """Go to another clamp."""
-        self._tray.move(rows)
+        """Go to another clamp; without any, to another of the prompt's features."""
+        if self._tray.held:
+            self._tray.move(rows)
+        else:
+            last = len(self._shown.talk.writing.prompt_features) - 1
+            self._shown.offered = max(0, min(self._shown.offered + rows, last))
         self._connection.redraw()
+
+    def action_take_up(self) -> None:
+        """Clamp the prompt's feature under the cursor."""
+        feature = self._shown.feature
+        if feature is not None:
+            said = self._host.session.offer(feature)
+            self._connection.follow_tray()
+            self._host.tell(f"{said} · ctrl+g writes")
 
     def action_strength(self, steps: int) -> None:
         """Make the clamp stronger or weaker."""

@@ -131,6 +131,26 @@ def test_activations_after_a_way_back_and_of_the_last_positions(monkeypatch: pyt
     np.testing.assert_allclose(found[kept], np.array(known[1])[kept], atol=1e-5)
 
 
+@each_architecture
+def test_features_of_the_prompt_are_the_dictionarys(arch: str) -> None:
+    live = live_model(arch)
+    session = begun(live, "3=2@response")
+    assert session.prompt_features(D_SAE) == ()  # not read yet
+    session.step()
+    found = session.prompt_features(D_SAE)
+    ids = torch.tensor([list(session.prompt.tokens)])
+    acts_TF = acts_by_hand(live, capture(live.lm, live.source, ids)[0].double().numpy())[1:]  # BOS does not count
+    best_F = acts_TF.max(0)
+    assert {one.feature for one in found} == set(np.flatnonzero(best_F > 1e-5).tolist())
+    for one in found:
+        assert one.activation == pytest.approx(best_F[one.feature], abs=1e-4)
+        assert one.token == session.prompt.tokens[1 + acts_TF[:, one.feature].argmax()]
+    assert live.max_F is not None
+    heights = [one.activation / float(live.max_F[one.feature]) for one in found]
+    assert heights == sorted(heights, reverse=True)
+    assert session.prompt_features(2) == found[:2]
+
+
 def test_without_detail_nothing_is_kept() -> None:
     live = live_model()
     session = Generation(live, plain_prompt(live, PROMPT), [parse_clamp("3=2")], replace(SAMPLED, max_new=2))

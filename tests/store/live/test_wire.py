@@ -17,6 +17,7 @@ from store.live.model_outputs import (
     DrawnToken,
     Firing,
     NextTokens,
+    PromptFeature,
     ReadToken,
     SampledText,
     Step,
@@ -41,6 +42,7 @@ MESSAGES: list[wire.Request | wire.Answer] = [
     wire.Pause(id=6),
     wire.ChangeClamps(id=7, clamps=()),
     wire.WatchFeature(id=7, feature=12),
+    wire.RankPrompt(id=7, top=5),
     wire.Branch(id=8, token=3, seed=None),
     wire.StartSweep(id=9, recipe=RECIPE),
     wire.Stop(id=10),
@@ -69,6 +71,7 @@ MESSAGES: list[wire.Request | wire.Answer] = [
     wire.Stepped(
         id=5, step=Step(0, None, DrawnToken(5, -0.5), 0.0, -3.0, (), NextTokens((4, 5), (-0.5, -2.0), (-1.0, -1.5)))
     ),
+    wire.PromptRanked(id=7, features=(PromptFeature(3, 1.5, 12),)),
     wire.Watched(id=7, feature=12, first=3, base=(0.5,), clamped=()),
     wire.Rested(id=5, base_end="eos", clamped_end=None, base_tok_s=None, clamped_tok_s=80.5),
     wire.Changed(id=7, clamps=("1=off",), from_token=3),

@@ -13,6 +13,7 @@ from monosem_tui.draw.spans import text_of, width_of
 from monosem_tui.model.feature_card import read_card
 from monosem_tui.model.feature_stats import read_figures
 from monosem_tui.model.open_run import OpenRun
+from monosem_tui.model.run_order import RunOrdering
 from monosem_tui.pages.explanation_page import explanation_lines, panel_rows
 from monosem_tui.pages.feature_page import PageLook, sheet
 from monosem_tui.pages.glossary_page import glossary_page
@@ -49,7 +50,7 @@ def test_every_name_of_a_column_is_explained() -> None:
         rank_header(rank_columns(160, 4), "f1"),
         pair_header(["one"], 120, tree=False, sort="r", descending=True),
         pair_header(["one"], 120, tree=True, sort="r", descending=True),
-        run_header(run_columns(160)),
+        run_header(run_columns(160), RunOrdering()),
     ]
     for header in headers:
         names = {name for name in re.split(r"[↓↑ ]{2,}|[↓↑]", text_of(header).strip()) if name}
