@@ -20,8 +20,8 @@ import json
 import math
 import os
 import sys
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -318,8 +318,8 @@ def command(log: Path) -> list[str]:
 
 def encode(message: Request | Answer) -> bytes:
     """Return a message as one line, line end included. Infinities and NaN become null."""
-    values = {"type": type(message).__name__.lower()} | asdict(message)
-    return json.dumps(_finite(values), allow_nan=False).encode() + b"\n"
+    values = {"type": type(message).__name__.lower()} | _plain(message)
+    return json.dumps(values, allow_nan=False).encode() + b"\n"
 
 
 def decode(line: bytes) -> Request | Answer:
@@ -342,9 +342,19 @@ def decode(line: bytes) -> Request | Answer:
     return message
 
 
-def _finite(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it, in one pass: a message is sent for every token."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: _plain(item) for key, item in value.items()}
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in _names(type(value))}  # type: ignore[arg-type]
+    return value
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
