@@ -217,7 +217,7 @@ class LookupCatalogue:
 
     @property
     def sources(self) -> list[LookupSource]:
-        """What has been read so far."""
+        """The sources read so far."""
         found: tuple[LookupSource | None, ...] = self.features, self.runs, self.recipes, self.documents
         return [one for one in found if one is not None]
 

@@ -45,7 +45,7 @@ def finding_row(found: Finding, cells: int, *, here: bool) -> Line:
 
 @dataclass(frozen=True)
 class PreviewSource:
-    """What previews are read from."""
+    """The data that previews are read from."""
 
     run: OpenRun | None
     catalogue: LookupCatalogue
