@@ -11,6 +11,7 @@ from dataclasses import replace
 from enum import Enum
 from itertools import count
 from pathlib import Path, PurePath
+from time import monotonic
 from typing import Protocol
 
 from monosem_tui.live.process import ConnectionEnd, ProcessMessage
@@ -30,6 +31,11 @@ class Phase(Enum):
     BUSY = "at work"
     DEAD = "stopped"
 
+    @property
+    def waits(self) -> bool:
+        """Whether a person waits for it."""
+        return self in (Phase.LOADING, Phase.BUSY)
+
 
 class ModelLink(Protocol):
     """A connection to the model server."""
@@ -46,6 +52,8 @@ class ModelLink(Protocol):
 
 class ModelClient:
     """A screen's client of the model server, over any number of connections."""
+
+    clock = staticmethod(monotonic)
 
     def __init__(self, run: Path, start: Callable[[], ModelLink], *, comes_back: bool = False) -> None:
         """Prepare; nothing is started yet.
@@ -75,7 +83,7 @@ class ModelClient:
         """The clamps that the server applies; None where unknown."""
         self.is_open = False
         """Whether the server still holds the text on the screen."""
-        self.phase = Phase.NONE
+        self._phase, self._since = Phase.NONE, 0.0
         self.ready: wire.Ready | None = None
         self.working: wire.Working | None = None
         """Progress of long work."""
@@ -91,6 +99,21 @@ class ModelClient:
         """Whether an earlier session left the text with the server; the caller that takes over its prompt unsets it."""
         self.said = ""
         """A sentence to show once; the caller that shows it empties it."""
+
+    @property
+    def phase(self) -> Phase:
+        """The state of the server."""
+        return self._phase
+
+    @phase.setter
+    def phase(self, phase: Phase) -> None:
+        if phase is not self._phase:
+            self._phase, self._since = phase, self.clock()
+
+    @property
+    def waited(self) -> int:
+        """Whole seconds for which it has been in its state."""
+        return int(self.clock() - self._since)
 
     def belongs(self, process: object) -> bool:
         """Return whether this is the present connection."""

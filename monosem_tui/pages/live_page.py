@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from monosem_tui.draw.numbers import compact
 from monosem_tui.draw.safe_text import printable
+from monosem_tui.draw.seconds import since
 from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, rule, spread, width_of
 from monosem_tui.live.breakdown import broken_down
 from monosem_tui.live.model_client import ModelClient, Phase
@@ -84,11 +85,11 @@ def state(talk: ModelClient) -> str:
         return "model process stopped · R restarts it"
     if talk.phase is Phase.NONE:
         return "not connected · R connects" if talk.attached else "not loaded; ctrl+g loads it and writes"
-    if talk.phase in (Phase.LOADING, Phase.BUSY):
+    if talk.phase.waits:
         if working is None:
-            return "starting its process" if talk.phase is Phase.LOADING else "at work"
+            return since("starting its process" if talk.phase is Phase.LOADING else "at work", talk.waited)
         far = f" {compact(working.done)} of {compact(working.total)} {working.unit}" if working.total else ""
-        return printable(working.title + far)
+        return since(printable(working.title + far), talk.waited)
     speed = talk.writing.speed
     parts = [talk.phase.value]
     parts += [f"{printable(PurePath(ready.model).name)} on {printable(ready.device)}"] if ready else []

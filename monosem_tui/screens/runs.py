@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from textual import events
 from textual.widget import Widget
 
+from monosem_tui.draw.safe_text import printable
 from monosem_tui.keys.actions import Action, Need, Where
 from monosem_tui.model.runs_watch import RunState, RunsWatch
 from monosem_tui.pages.run_rows import run_detail
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.file_watch import FileWatch
+from monosem_tui.screens.patience import Waiting
 from monosem_tui.screens.run_order import RunOrder
 from monosem_tui.screens.run_training import RunTraining
 from monosem_tui.screens.session import RunChosen, Session, ViewWanted
@@ -36,7 +38,8 @@ class RunsScreen(MonosemScreen):
         self.order = RunOrder(self, self.runs, self._show)
         self._states: tuple[RunState, ...] = ()
         """All runs, the newest first."""
-        self.parts = (self.files, self.training, self.order)
+        self.waiting = Waiting(self)
+        self.parts = (self.files, self.training, self.order, self.waiting)
         self.needs[Need.RUNS] = lambda: self.runs.total > 0
 
     def body(self) -> Iterable[Widget]:
@@ -94,12 +97,14 @@ class RunsScreen(MonosemScreen):
             return
         if self._is_open(state):
             self.post_message(ViewWanted("browse"))
+        elif state.row.status in ("stopped", "failed") and state.row.arch and not state.browsable:
+            self.tell(f"{state.row.name} has no index yet: monosem train --resume --out {state.row.path} goes on")
         elif state.working and not state.browsable:
             if not self.training.open:
                 self.action_curves()
             self.tell("browsable once indexing starts")
         else:
-            self.tell(f"opening {state.row.name}")
+            self.waiting.begin(f"opening {printable(state.row.name)}")
             self.post_message(RunChosen(state.path))
 
     def action_curves(self) -> None:
@@ -120,6 +125,11 @@ class RunsScreen(MonosemScreen):
             self.action_curves()
         else:
             await self.app.run_action(f"view('{name}')")
+
+    def complain(self, error: MonosemError) -> None:
+        """Show an error; what was waited for has ended with it."""
+        self.waiting.end()
+        super().complain(error)
 
     def _means_training(self, health: bool) -> bool:
         state = self.runs.chosen

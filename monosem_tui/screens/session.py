@@ -45,6 +45,8 @@ class Tuning:
     """Time between two looks at comparisons with the open run: each lists the folders of the runs."""
     health: float = 2.0
     """Time between two looks at the one run that is open, while it is in training."""
+    seconds: float = 1.0
+    """Time between two looks at how long one has waited for work that takes a while."""
     answers: int = 8
     """Answers to patterns that are kept in memory."""
     patterns: int = 100
@@ -93,7 +95,7 @@ class Session:
     """Clamps of the open run; None until they are first needed."""
 
     lookup: LookupCatalogue | None = None
-    """What can be looked up by its words; None until that is first done."""
+    """The things to look up by their words; None until that is first done."""
 
     tuning: Tuning = Tuning()
 

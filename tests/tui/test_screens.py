@@ -423,7 +423,7 @@ async def test_a_run_without_an_index_says_so_and_the_app_goes_on(runs_app: Mono
         assert "browsable once indexing starts" in screen_text(pilot)
         assert "training of gpt2-l8-32k" in screen_text(pilot)
         await pilot.press("escape", "j", "enter")
-        await until(pilot, lambda: "has no feature index yet" in screen_text(pilot))
+        await until(pilot, lambda: "has no index yet: monosem train --resume" in screen_text(pilot))
         await pilot.press("k", "k", "enter")
         await until(pilot, lambda: "damaged" in screen_text(pilot).splitlines()[-1])
         assert pilot.app.screen is screen

@@ -15,6 +15,7 @@ from monosem_tui.app import MonosemApp
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut_middle
 from monosem_tui.screens.health import HealthScreen
+from monosem_tui.screens.patience import Waiting
 from monosem_tui.screens.runs import RunsScreen
 from monosem_tui.screens.session import Session, Tuning
 from store.run.events import EventLog
@@ -188,3 +189,31 @@ async def test_the_first_start_says_what_to_run(size: tuple[int, int], tmp_path:
         await pilot.press("enter")
         await pilot.pause()
         assert "no log point yet" in screen_text(pilot)
+
+
+async def test_work_that_takes_a_while_shows_its_seconds_until_a_key(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(Waiting, "clock", staticmethod(lambda: now[0]))
+    monkeypatch.setattr(MonosemApp, "_open", lambda self, path: None)  # never done
+    async with app(root, seconds=0.01).run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("G", "enter")
+        await pilot.pause()
+        assert screen_text(pilot).splitlines()[-1].split() == ["opening", "sample"]
+        now[0] += 13
+        await until(pilot, lambda: "◓ opening sample · 13 s" in screen_text(pilot))
+        await pilot.press("k")
+        now[0] += 1
+        await pilot.pause(0.1)
+        assert "opening" not in screen_text(pilot)
+
+
+async def test_a_stopped_training_names_the_way_on(root: Path) -> None:
+    RunFolder(root / "busy").update(status="stopped")
+    async with app(root).run_test(size=(120, 40)) as pilot:
+        await listed(pilot)
+        await pilot.press("g", "enter")
+        await pilot.pause()
+        assert "monosem train --resume --out runs/busy goes on" in screen_text(pilot)

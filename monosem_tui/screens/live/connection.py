@@ -80,8 +80,14 @@ class ModelConnection(ScreenPart):
         self.host.line.ask(kind, text, taken, selected=selected)
         self.redraw()
 
+    def _tick(self) -> None:
+        """Draw how long one has waited; nothing where nobody waits."""
+        if self.host.is_current and self.talk.phase.waits:
+            self.redraw()
+
     def started(self) -> None:
         """Connect at once to a process that outlives the terminal: it may have a text from an earlier time."""
+        self.host.set_interval(self.host.session.tuning.seconds, self._tick)
         if self.host.session.attach is not None and self.has_model:
             self.talk.wake_up()
 

@@ -14,6 +14,7 @@ from monosem_tui.screens.map.crosshair import MapCrosshair
 from monosem_tui.screens.map.picture import MapPicture
 from monosem_tui.screens.map.state import MapState
 from monosem_tui.screens.part import ScreenPart, Way, WorkDone
+from monosem_tui.screens.patience import Waiting
 from store.files.errors import MonosemError
 from store.map.feature_map import FeatureMap
 from store.map.map_file import KeptMap, map_names
@@ -33,6 +34,7 @@ class MapChoice(ScreenPart):
         self._kept: dict[str, KeptMap] = {}
         self._files = FileWatch(state.host, self._look, self._take)
         self._child: MapChild | None = None
+        self._waiting = Waiting(state.host)
         self._wanted = ""
         """The map to show once it is there."""
 
@@ -43,6 +45,7 @@ class MapChoice(ScreenPart):
     def suspended(self) -> None:
         """Look no more; a map that is being made goes on."""
         self._files.suspended()
+        self._waiting.end()
 
     def ended(self) -> None:
         """End the child."""
@@ -123,7 +126,7 @@ class MapChoice(ScreenPart):
         except OSError as error:
             self._host.tell(f"the map cannot be laid out: {error}")
             return
-        self._host.tell("laying out a map: loading PyTorch · ctrl+g stops")
+        self._waiting.begin("laying out a map: loading PyTorch · ctrl+g stops")
         self._host.run_worker(partial(self._listen, self._child), thread=True, group="map", exit_on_error=False)
 
     def _listen(self, child: MapChild) -> None:
@@ -139,19 +142,22 @@ class MapChoice(ScreenPart):
             return
         if isinstance(stage, MonosemError):
             self._child = None
+            self._waiting.end()
             self._host.complain(stage)
         elif stage.name:
+            self._waiting.end()
             self._child, self._wanted = None, stage.name
             if self._host.is_current:
                 self._host.tell(f"the map is laid out, in {duration(stage.seconds)}")
             self._files.look()
         elif self._host.is_current and not self._host.line.typing:
-            self._host.tell(f"{stage.words()} · ctrl+g stops")
+            self._waiting.begin(f"{stage.words()} · ctrl+g stops")
 
     def _stop(self) -> None:
         if self._child is not None:
             self._child.cancel()
             self._child = None
+            self._waiting.end()
             self._host.tell("stopped: nothing was written")
 
     def interruption(self) -> Way | None:
