@@ -11,7 +11,7 @@ import numpy as np
 from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.numbers import count, share
 from monosem_tui.draw.safe_text import cut, printable
-from monosem_tui.keys.actions import Where, shown_key
+from monosem_tui.keys.actions import Need, Where, shown_key
 from monosem_tui.keys.table import at
 from monosem_tui.model.session_state import FindMemory, Memory
 from monosem_tui.screens.base import MonosemScreen
@@ -58,6 +58,7 @@ class PatternSearch(ScreenPart):
 
     def __init__(self, host: MonosemScreen, pane: FeaturePane, ranking: FeatureRanking) -> None:
         self._host, self._pane, self._ranking = host, pane, ranking
+        self.needs = {Need.MATCHES: lambda: len(pane.state.listing.order) > 0}
         kept = host.session.memory.find
         by: Order = next((order for order in ORDERS if order == kept.by), "f1")
         self.wanted = Inquiry("", kept.tokens, kept.last, kept.held_out, by, ordinary=kept.ordinary)

@@ -32,6 +32,7 @@ class PairOrder(ScreenPart):
         self._opened_readable = 0
         self.needs = {
             Need.FEATURES: lambda: len(state.catalogue.rows) > 0,
+            Need.MATCHES: lambda: bool(self.ordering.text),
             Need.ONE_OTHER: lambda: self.ordering.view.which is not None,
         }
 
