@@ -22,6 +22,7 @@ from monosem_tui.model.session_state import keep as remember
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.commands import CommandLine, ThemeChoice
+from monosem_tui.screens.lookup import ThingLookup
 from monosem_tui.screens.output_files import PictureFile
 from monosem_tui.screens.session import (
     DocumentWanted,
@@ -29,6 +30,8 @@ from monosem_tui.screens.session import (
     FeatureWanted,
     FilterWanted,
     PartnersWanted,
+    PlaceWanted,
+    RecipeWanted,
     RunChosen,
     Session,
     ViewWanted,
@@ -91,7 +94,7 @@ class MonosemApp(App[None]):
             module, _, kind = SCREENS[name].partition(":")
             self.views[name] = screen = getattr(import_module(module), kind)(self.session)
             theme = ThemeChoice(screen)
-            screen.parts += (theme, CommandLine(screen, theme), PictureFile(screen))
+            screen.parts += (theme, CommandLine(screen, theme), ThingLookup(screen), PictureFile(screen))
             self.install_screen(screen, f"{name} {id(screen)}")
         return self.views[name]
 
@@ -159,6 +162,16 @@ class MonosemApp(App[None]):
         await self.action_view("live")
         cast("LiveScreen", self.screen).open_place(message.place, message.feature)
 
+    async def on_place_wanted(self, message: PlaceWanted) -> None:
+        """Show one document in Browse."""
+        await self.action_view("browse")
+        cast(BrowseScreen, self.screen).open_document(message.place)
+
+    async def on_recipe_wanted(self, message: RecipeWanted) -> None:
+        """Show one recipe in Live."""
+        await self.action_view("live")
+        cast("LiveScreen", self.screen).open_recipe(message.name)
+
     async def on_partners_wanted(self, message: PartnersWanted) -> None:
         """Show a feature's partners in other runs in Compare."""
         await self.action_view("compare")
@@ -210,7 +223,7 @@ class MonosemApp(App[None]):
             return
         self.keep()
         before, self.session.run = self.session.run, message.run
-        self.session.tray = self.session.found = None
+        self.session.tray = self.session.found = self.session.lookup = None
         self._take_memory(recall(message.run.path))
         gone = [self.views.pop(name) for name in list(self.views) if name != "runs"]
         await self.action_view("browse")

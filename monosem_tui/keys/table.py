@@ -1,4 +1,4 @@
-"""All actions: bindings, footer, help panel, command palette and docs/keys.md are made from this table."""
+"""All actions: bindings, footer, help panel, lookup and docs/keys.md are made from this table."""
 
 from __future__ import annotations
 

@@ -20,23 +20,37 @@ class Offer(NamedTuple):
     why_not: str
 
 
+class RankedOffer(NamedTuple):
+    """An offer that matches a text."""
+
+    offer: Offer
+    scattered: bool
+    """Whether it matches by scattered letters only."""
+
+
 def found(offers: list[Offer], text: str) -> list[Offer]:
     """Return the offers that every word of `text` matches: available actions and better matches first.
 
     Matches by scattered letters come last.
     """
+    return [one.offer for one in ranked(offers, text)]
+
+
+def ranked(offers: list[Offer], text: str) -> list[RankedOffer]:
+    """Return the offers of `found`, and which of them match by scattered letters."""
     words = text.casefold().split()
     typed = [word for word in words if word not in LITTLE] or words
-    ranked = []
+    matching = []
     for place, offer in enumerate(offers):
         distances = [_distance(word, offer.action) for word in typed]
         matches = [one for one in distances if one is not None]
         if len(matches) == len(typed):
             begins = offer.action.title.casefold().startswith(text.casefold().strip())
-            ranked.append((LETTERS in matches, bool(offer.why_not), sum(matches), not begins, place, offer))
-    if not ranked:  # the text was only ignored words
-        return [offer for offer in offers if text.casefold().strip() in offer.action.title.casefold()]
-    return [one[-1] for one in sorted(ranked, key=lambda one: one[:-1])]
+            matching.append((LETTERS in matches, bool(offer.why_not), sum(matches), not begins, place, offer))
+    if not matching and all(word in LITTLE for word in words):
+        inside = [offer for offer in offers if text.casefold().strip() in offer.action.title.casefold()]
+        return [RankedOffer(offer, scattered=False) for offer in inside]
+    return [RankedOffer(one[-1], scattered=one[0]) for one in sorted(matching, key=lambda one: one[:-1])]
 
 
 def _distance(word: str, action: Action) -> int | None:

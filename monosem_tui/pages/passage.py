@@ -168,7 +168,7 @@ def _pieces(example: ShownExample, top: float, rendering: Rendering, *, valued: 
         if token in bars:
             found.append(_Piece(token, BORDER, Role.DIM, bar=True))
         parts = [text] if text.isascii() else _PARTS.findall(text)
-        if valued and token == example.peak:  # before line breaks at its end, which end the line
+        if valued and token == example.peak and steps[token]:  # before line breaks at its end, which end the line
             breaks = next((n for n, part in enumerate(parts) if part.endswith(NEWLINE)), len(parts))
             parts.insert(breaks, f"‹{activation(example.act)}›")
         quiet = not steps[token] and role is Role.PLAIN

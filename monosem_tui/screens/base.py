@@ -26,11 +26,11 @@ from monosem_tui.screens.key_dispatch import KeyDispatch, Question
 from monosem_tui.screens.part import ScreenPart, Way, WorkDone
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.screens.typing_line import TypingLine
-from monosem_tui.widgets.command_panel import CommandPanel
 from monosem_tui.widgets.keys_panel import KeysPanel
 from monosem_tui.widgets.line_input import LineInput
 from monosem_tui.widgets.line_view import LineView, OneLine
 from monosem_tui.widgets.lines_panel import LinesPanel, SentencePanel
+from monosem_tui.widgets.lookup_panel import LookupPanel
 from monosem_tui.widgets.sheet_view import SheetView
 from store.files.errors import MonosemError
 
@@ -74,7 +74,7 @@ class MonosemScreen(Screen[None]):
         palette = session.palette
         self.header = OneLine(palette)
         self.keys = KeysPanel(palette)
-        self.panel = CommandPanel(palette)
+        self.panel = LookupPanel(palette)
         self.sentence = SentencePanel(palette)
         self.footer = OneLine(palette)
         self.input = LineInput(palette)
@@ -267,8 +267,8 @@ class MonosemScreen(Screen[None]):
         """Do what the key of the clicked hint does."""
         await self.dispatch.click(message.action)
 
-    def on_command_panel_picked(self) -> None:
-        """Run the command that was clicked."""
+    def on_lookup_panel_picked(self) -> None:
+        """Take what was clicked."""
         self.line.keep()
 
     async def run_owned(self, action: Action) -> None:

@@ -100,6 +100,15 @@ class BrowseScreen(MonosemScreen):
             self.order.go_to(feature)
             self.pane.action_open()
 
+    def open_document(self, place: int) -> None:
+        """Show the document that holds a place of the corpus, coloured by the feature under the cursor."""
+        feature = self.pane.state.listed
+        if feature is None:
+            self.tell(Need.FEATURES.value)
+        else:
+            self.pane.bring("page")
+            self.pane.documents.open(self.pane.state.feature or feature, place)
+
     def obey(self, command: Command) -> None:
         """Do what was typed after `:`."""
         order = self.order

@@ -1,11 +1,11 @@
-"""The theme, and commands by name: ctrl+p finds one by its letters, `:` takes a number, or a command and its word."""
+"""The theme, and commands by name: `:` takes a number, or a command and its word."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import cast
 
-from monosem_tui.keys.actions import Need, Where
+from monosem_tui.keys.actions import Need
 from monosem_tui.model.command_line import (
     Answer,
     Command,
@@ -48,35 +48,10 @@ class ThemeChoice(ScreenPart):
 
 
 class CommandLine(ScreenPart):
-    """The two ways to run what has no key at hand."""
+    """The line after `:`."""
 
     def __init__(self, host: MonosemScreen, theme: ThemeChoice) -> None:
         self._host, self._theme = host, theme
-
-    def action_commands(self) -> None:
-        """Type a part of a command's name."""
-        from monosem_tui.model.command_search import Offer
-
-        host = self._host
-        # Keys that move a pane's cursor are known to who looks for a command: they come after the screen's.
-        reach = sorted(host.reach, key=lambda action: action.where not in (host.PLACE, Where.EVERYWHERE))
-        offers = [Offer(action, host.why_not(action)) for action in reach if action.id != "commands"]
-        host.line.open(">", "", self._name_typed)
-        host.panel.open(offers, host.size)
-
-    def _name_typed(self, typed: Typed) -> None:
-        host, panel = self._host, self._host.panel
-        if typed is Typed.CHANGED:
-            panel.find(host.input.text)
-        elif typed in (Typed.NEXT, Typed.PREVIOUS):
-            panel.step(1 if typed is Typed.NEXT else -1)
-        elif typed in (Typed.KEEP, Typed.LEAVE):
-            chosen = panel.chosen if typed is Typed.KEEP else None
-            panel.close()
-            host.line.close()
-            host.tell(f"{chosen.action.title}: {chosen.why_not}" if chosen and chosen.why_not else "")
-            if chosen is not None and not chosen.why_not:
-                host.call_next(host.run_owned, chosen.action)
 
     def action_goto(self) -> None:
         """Type a number, or a command and its argument."""

@@ -58,6 +58,7 @@ class PatternSearch(ScreenPart):
 
     def __init__(self, host: MonosemScreen, pane: FeaturePane, ranking: FeatureRanking) -> None:
         self._host, self._pane, self._ranking = host, pane, ranking
+        self.needs = {Need.MATCHES: lambda: len(pane.state.listing.order) > 0}
         kept = host.session.memory.find
         by: Order = next((order for order in ORDERS if order == kept.by), "f1")
         self.wanted = Inquiry("", kept.tokens, kept.last, kept.held_out, by, ordinary=kept.ordinary)

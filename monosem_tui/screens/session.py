@@ -20,6 +20,7 @@ from monosem_tui.screens.catalogue import Selection
 
 if TYPE_CHECKING:
     from monosem_tui.live.tray import Tray
+    from monosem_tui.model.lookup_sources import LookupCatalogue
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ class Session:
 
     tray: Tray | None = None
     """Clamps of the open run; None until they are first needed."""
+
+    lookup: LookupCatalogue | None = None
+    """The things to look up by their words; None until that is first done."""
 
     tuning: Tuning = Tuning()
 
@@ -167,6 +171,20 @@ class DocumentWanted(Message):
 
     place: int
     feature: int
+
+
+@dataclass
+class PlaceWanted(Message):
+    """Browse is to show the document that holds a place of the corpus, coloured by the feature under its cursor."""
+
+    place: int
+
+
+@dataclass
+class RecipeWanted(Message):
+    """Live is to show the kept recipes, the cursor on one of them."""
+
+    name: str
 
 
 @dataclass

@@ -102,7 +102,7 @@ class DocumentView(ScrolledView):
         if whole is None:
             return ""
         seen = f"{whole.noun.many} {count(first + 1)}–{count(last)}"
-        if self._sees_chosen:
+        if self._sees_chosen and self._fires:
             return f"firing {count(self._number + 1)} of {count(len(self._fires_N))} · {seen}"
         return f"{seen} of {count(whole.stop - whole.start)}"
 
@@ -165,6 +165,12 @@ class DocumentView(ScrolledView):
         return int(np.searchsorted(self._fires_N, self.place))
 
     @property
+    def _fires(self) -> bool:
+        """Whether the feature fires on the chosen token: a document may be opened at another one."""
+        number = self._number
+        return number < len(self._fires_N) and int(self._fires_N[number]) == self.place
+
+    @property
     def _sees_chosen(self) -> bool:
         first, last = self.places
         return self.whole is not None and first <= self.place - self.whole.start < last
@@ -180,7 +186,7 @@ class DocumentView(ScrolledView):
         if whole is None or not n:
             return
         if self._sees_chosen or not self._has_chosen:
-            number = self._number
+            number = self._number - (step > 0 and not self._fires)
         else:
             number = int(np.searchsorted(self._fires_N, self.places[0] + whole.start)) - (step > 0)
         wanted = max(0, min(number + step, n - 1))

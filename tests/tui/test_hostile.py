@@ -108,8 +108,10 @@ def test_help_commands_and_prompts(seen: Seen) -> None:
     seen.press(b"?", "esc closes")
     seen.press(b"?", "keys in the list")
     seen.press(b"?")
-    seen.press(b"\x10", "⏎ run")
+    seen.press(b"\x10", "⏎ go")
     seen.press(b"lab", "label")
+    seen.press(b"\x15PW", "PW")
+    seen.press(b"\x1b[B\x1b[B\x1b[B")
     seen.press(b"\x1b", r"\? help")
     seen.press(b"/")
     for keys in (b"PW", b"\x7f\x7f", b"\x1b[200~\x1b[31mPWNED\x9d\xe2\x80\xae[red]\x1b[201~", b"\x1b"):

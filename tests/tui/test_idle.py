@@ -25,7 +25,7 @@ SCREENS: dict[str, tuple[tuple[bytes, bytes], ...]] = {
     "browse": (),
     "document": ((b"\tn\r", b"document"),),
     "filtered": ((b"/sea", b"found"),),
-    "commands": ((b"\x10", b"run"),),
+    "commands": ((b"\x10", b"go to"), (b"sea", b"sea")),
     "find": ((b":find sea|she\r", b"together"),),
     "live": ((b"cjc3pthe sea\x07", b"(limit)"),),
     "inspect": ((b"3ipthe sea and she\r", b"token"),),

@@ -84,7 +84,7 @@ VISIT: tuple[Step, ...] = (
     (b"?", "browse", "esc closes"),
     (b"?", "browse", "keys on the page|keys in the list"),
     (b"?", "browse", "of the sea"),
-    (b"\x10", "browse", "run"),
+    (b"\x10", "browse", "go to"),
     (b"Health\r", "health", "DENSITY"),
     (b"1", "browse", "of the sea"),
     (b"T", "browse", "light"),

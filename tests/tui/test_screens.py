@@ -30,6 +30,7 @@ from tests.sample_run import Sample, build_sample
 from tests.tui.conftest import MakeApp, train
 from tests.tui.screens import assert_golden, browse_screen, press, screen_text, settle, style_digest, until
 from tests.tui.test_goldens import SIZES
+from tests.tui.test_lookup import looked_up
 
 DOCS = Path(__file__).parents[2] / "docs" / "keys.md"
 SPEC = SaeSpec(model="stories260K", layer=2, site="resid_post", arch="topk", d_in=64, d_sae=1024, k=16)
@@ -123,7 +124,7 @@ async def test_commands(size: tuple[int, int], make_app: MakeApp) -> None:
     async with make_app().run_test(size=size) as pilot:
         await settle(pilot)
         await pilot.press("ctrl+p", *"the")
-        await pilot.pause()
+        await looked_up(pilot, "the")
         assert_golden(f"commands-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
 
 

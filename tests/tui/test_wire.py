@@ -75,6 +75,15 @@ def test_a_step_costs_two_rows(run: Sample) -> None:
         assert (held + page) / 60 <= 1_500
 
 
+def test_a_letter_of_a_lookup_costs_little(app: PtyApp) -> None:
+    opened = app.press(b"\x10")
+    assert b"filter the list" in opened
+    assert len(opened) <= 24_000  # the panel covers a part of the list and of the page
+    for letter in (b"s", b"e", b"a", b"\x7f", b"\x1b[B", b"\x1b[B"):
+        assert 0 < len(app.press(letter)) <= 6_000
+    assert b"PROMOTES" in app.press(b"\x1b")
+
+
 def test_the_pages_cursor_costs_two_rows(app: PtyApp) -> None:
     app.press(b"\t")
     app.press(b"n")

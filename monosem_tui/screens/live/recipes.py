@@ -78,6 +78,14 @@ class RecipeShelf(ScreenPart):
             self._read_kept()
         self._show(not self.view.display)
 
+    def open_at(self, name: str) -> None:
+        """Show the recipes, the cursor on that of a name."""
+        self._read_kept()
+        self.recipes.go_to(name)
+        if not self.view.display:
+            self._show(True)
+        self._connection.redraw()
+
     def _read_kept(self) -> None:
         with self._host.mentioning():
             self.recipes.show(kept_recipes(self._connection.run.editor.notes.path))

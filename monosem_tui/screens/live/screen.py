@@ -76,6 +76,10 @@ class LiveScreen(MonosemScreen):
             self._show(self.inspection)
             self.inspection.begin(self.writing.shown.prompt)
 
+    def open_recipe(self, name: str) -> None:
+        """Show the kept recipes, the cursor on one of them."""
+        self.recipes.open_at(name)
+
     def open_place(self, place: int, feature: int) -> None:
         """Show the document that holds a place of the corpus through all features, the cursor there on one of them."""
         self._show(self.inspection)

@@ -12,8 +12,10 @@ from monosem_tui.keys.actions import Action, Where
 from monosem_tui.keys.table import ACTIONS, within_reach
 from monosem_tui.model.command_search import LITTLE, Offer, found
 from monosem_tui.screens.base import MonosemScreen
+from monosem_tui.screens.lookup import ThingLookup
+from monosem_tui.widgets.lookup_panel import PREVIEW
 from tests.tui.conftest import MakeApp
-from tests.tui.screens import browse_screen, press, screen_text
+from tests.tui.screens import browse_screen, press, screen_text, until
 
 LIST = within_reach(Where.LIST, Where.BROWSE)
 
@@ -79,7 +81,7 @@ def test_little_words_alone_find_something() -> None:
 async def test_what_a_screen_does_is_before_what_moves_a_cursor(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
         await press(pilot, "ctrl+p")
-        offered = browse_screen(pilot).panel._offers
+        offered = next(part for part in browse_screen(pilot).parts if isinstance(part, ThingLookup))._offers
         places = [offer.action.where for offer in offered]
         assert places.index(Where.LIST) > max(places.index(Where.BROWSE), places.index(Where.EVERYWHERE))
         assert places[-1] is Where.LIST
@@ -113,7 +115,7 @@ async def test_the_palette_runs_what_is_first(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         screen = browse_screen(pilot)
         before = screen.session.palette
-        await press(pilot, "ctrl+p", *"the")
-        assert "theme" in screen_text(pilot).splitlines()[-2 - 11]
+        await press(pilot, "ctrl+p", *"them")
+        await until(pilot, lambda: "theme" in screen_text(pilot).splitlines()[-2 - 11 - PREVIEW])
         await press(pilot, "enter")
         assert screen.session.palette == before.following()
