@@ -68,7 +68,6 @@ class PatternSearch(ScreenPart):
         """Index of the pattern in the line of text; after the last, the text typed."""
         self._typed = ""
         self._asking: Asking | None = None
-        self.needs = {Need.MATCHES: lambda: len(ranking.order) > 0}
         self._answers: dict[tuple[Inquiry, int], Report] = {}
         """By question and size of the index, the one asked for last at the end."""
 
