@@ -75,7 +75,7 @@ def trained_figures(path: Path) -> list[Planted]:
         author = RuleAuthor(store, 0)
         measures, halves = Measures(author.halves), author.halves
         holds_K = [int((has_N & halves.choosing_N).sum()) for has_N in has_KN]
-        for feature in np.flatnonzero(store.columns.n_active_F).tolist():
+        for feature in np.flatnonzero(store.columns.count_F).tolist():
             choosing, measuring = author.firings(feature)
             chosen = [
                 best_threshold(choosing, has_N[choosing.place_E], holds)
