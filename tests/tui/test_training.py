@@ -58,7 +58,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def app(root: Path, **tuning: float) -> MonosemApp:
-    return MonosemApp(Session(None, root, Palette(), tuning=Tuning(**{"pause": 0.0, "training": 0.01} | tuning)))
+    return MonosemApp(Session(None, root, Palette(), tuning=Tuning(**{"pause": 0.0, "training": 0.1} | tuning)))
 
 
 def runs(pilot: Pilot[None]) -> RunsScreen:
