@@ -20,7 +20,7 @@ from store.index.reader import FeatureStore
 
 Sparse = Any
 """A scipy.sparse.csr_matrix of shape [features, units]; scipy has no types for it."""
-ENTRIES = 1 << 22
+ENTRIES = 1 << 21
 """Entries that are brought into order at once: some 200 MB."""
 
 

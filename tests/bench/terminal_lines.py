@@ -43,7 +43,7 @@ IDLE: dict[str, tuple[bytes, bytes]] = {
 def opened(run: Path, **settings: str) -> Iterator[PtyApp]:
     """The app, its first page drawn."""
     with PtyApp(run, *SIZE, fresh=True, TERM="xterm-256color", PYTHONPATH=str(ROOT), **settings) as app:
-        app.read_until(b"RAISES")
+        app.read_until(b"PROMOTES")
         app.rest()
         yield app
 
@@ -88,7 +88,7 @@ def ordering(run: Path, what: str, times: int) -> list[Row]:
 def bytes_of_keys(run: Path) -> list[Row]:
     """Start, a step, `j` held down, another page."""
     with PtyApp(run, *SIZE, fresh=True, TERM="xterm-256color") as app:
-        start = len(app.read_until(b"RAISES") + app.rest())
+        start = len(app.read_until(b"PROMOTES") + app.rest())
         page = float(np.median([len(app.press(b"J")) for _ in range(7)]))
         held = 0
         for _ in range(STEPS):
@@ -154,7 +154,7 @@ def waits_for_pages(run: Path, what: str, steps: int) -> list[Row]:
             app.read(HELD)
         app.rest()
     with PtyApp(run, *SIZE, debounce=0.0, fresh=True, TERM="xterm-256color") as app:
-        app.read_until(b"RAISES")
+        app.read_until(b"PROMOTES")
         app.rest()
         pages = []
         for _ in range(steps):
@@ -174,6 +174,7 @@ def live(run: Path, steps: int) -> list[Row]:
         app.read(HELD)
         waits = []
         for _ in range(steps):
+            app.press(b"?", 0.0)  # what the cursor is on; the second one lists the keys, the third closes them
             waits.append(first_bytes(app, b"?", b"these keys"))
             app.press(b"?", 0.0)
             until = time.monotonic() + 0.2
