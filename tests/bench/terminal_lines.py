@@ -175,7 +175,7 @@ def live(run: Path, steps: int) -> list[Row]:
         waits = []
         for _ in range(steps):
             app.press(b"?", 0.0)  # what the cursor is on; the second one lists the keys, the third closes them
-            waits.append(first_bytes(app, b"?", b"these keys"))
+            waits.append(first_bytes(app, b"?", b"keys in "))
             app.press(b"?", 0.0)
             until = time.monotonic() + 0.2
             while time.monotonic() < until:
