@@ -15,6 +15,7 @@ from engine.comparison.assignment import Matching, match_decoders
 from engine.comparison.correlation import Partners, Sums, best_partners
 from engine.comparison.paired_figures import (
     PairFigures,
+    UnitDocuments,
     intervals,
     mutual_of,
     of_pairs,
@@ -181,13 +182,13 @@ def _pair_figures(
     text: _Text, partners: tuple[Partners, Partners], settings: CompareSettings, progress: Progress
 ) -> tuple[PairFigures, PairFigures]:
     """Measure every feature of both sides beside its partner."""
-    n_documents = len(np.unique(text.units.document_U[text.units.measuring_U]))
-    weight_DR = resamplings(n_documents, settings.resamplings, settings.seed)
+    documents = UnitDocuments.of(text.units.document_U, text.measuring)
+    weight_DR = resamplings(len(documents.units_D), settings.resamplings, settings.seed)
     found = []
     with progress.task("figures of features", 2, "runs") as bar:
         for side in BOTH:
             partner_F = partners[side].partner_F
-            found.append(of_pairs(text.acts, side, partner_F, text.units.document_U, text.measuring, weight_DR))
+            found.append(of_pairs(text.acts, side, partner_F, text.measuring, documents, weight_DR))
             bar.advance(1)
     return found[0], found[1]
 

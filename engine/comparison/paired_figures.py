@@ -5,6 +5,7 @@ Shapes: F pairs of features, U units, D documents, R resamplings.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,7 @@ class DocumentSums:
     @classmethod
     def of(cls, first_FU: Sparse, second_FU: Sparse, documents: UnitDocuments) -> DocumentSums:
         """Sum activations of features, and of each one's partner, over the units of each document."""
-        parts = (first_FU.multiply(second_FU), first_FU, second_FU, first_FU.power(2), second_FU.power(2))
+        parts = _products(first_FU, second_FU)
         ab, a, b, aa, bb = (csr_matrix(part) @ documents.member_UD for part in parts)
         return cls((ab, a, b, aa, bb), documents.units_D)
 
@@ -84,8 +85,8 @@ def of_pairs(
     acts: tuple[Sparse, Sparse],
     side: int,
     partner_F: NDArray[np.int64],
-    document_U: NDArray[np.int32],
     aligned: Alignment,
+    documents: UnitDocuments,
     weight_DR: Figures,
 ) -> PairFigures:
     """Measure every feature of one side beside its partner in the other.
@@ -94,14 +95,12 @@ def of_pairs(
         acts: activations [F, U] of both sides.
         side: whose features are measured.
         partner_F: partners of its features; NO_PARTNER for none.
-        document_U: document of each unit.
         aligned: the units that count.
-        weight_DR: how often each of their documents is drawn in each resampling.
+        documents: their documents.
+        weight_DR: how often each document is drawn in each resampling.
     """
-    documents, parts = UnitDocuments.of(document_U, aligned), list[PairFigures]()
-    for rows in feature_blocks(len(partner_F)):
-        mine = aligned.align(acts[side][rows], side)
-        beside = aligned.align(partners_acts(acts[1 - side], partner_F[rows]), 1 - side)
+    parts = []
+    for _, mine, beside in _beside_partners(acts, side, partner_F, aligned):
         sums = DocumentSums.of(mine, beside, documents)
         parts.append(PairFigures(sums.r(), sums.r(weight_DR), *_overlap(mine, beside)))
     fields = zip(*(vars(part).values() for part in parts), strict=True)
@@ -113,12 +112,23 @@ def pair_correlations(
 ) -> Figures:
     """Return r of every feature of one side with its partner in the other; 0 without one."""
     r_F = np.zeros(len(partner_F))
-    for rows in feature_blocks(len(partner_F)):
-        a = aligned.align(acts[side][rows], side)
-        b = aligned.align(partners_acts(acts[1 - side], partner_F[rows]), 1 - side)
-        parts = (a.multiply(b), a, b, a.power(2), b.power(2))
-        r_F[rows] = r_of_sums(aligned.n_units, *(_row_sums(part) for part in parts))
+    for rows, mine, beside in _beside_partners(acts, side, partner_F, aligned):
+        r_F[rows] = r_of_sums(aligned.n_units, *(_row_sums(part) for part in _products(mine, beside)))
     return r_F
+
+
+def _beside_partners(
+    acts: tuple[Sparse, Sparse], side: int, partner_F: NDArray[np.int64], aligned: Alignment
+) -> Iterator[tuple[slice, Sparse, Sparse]]:
+    """Yield blocks of features of one side: which they are, their activations, and those of their partners."""
+    for rows in feature_blocks(len(partner_F)):
+        beside = partners_acts(acts[1 - side], partner_F[rows])
+        yield rows, aligned.align(acts[side][rows], side), aligned.align(beside, 1 - side)
+
+
+def _products(first: Sparse, second: Sparse) -> tuple[Sparse, Sparse, Sparse, Sparse, Sparse]:
+    """Return ab, a, b, a² and b²."""
+    return first.multiply(second), first, second, first.power(2), second.power(2)
 
 
 def _overlap(first: Sparse, second: Sparse) -> tuple[NDArray[np.int64], Figures, Figures, Figures]:
