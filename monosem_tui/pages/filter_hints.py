@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from monosem_tui.pages.typing_hints import Completion, TypingHints, fault_of
+from monosem_tui.pages.typing_hints import Completion, TypingHints, fault_of, having
 from store.files.errors import MonosemError
 from store.query.filters import COLUMNS
 from store.settings.feature_kinds import KINDS, SHARES
@@ -159,7 +159,7 @@ def _values(key: str, words: FilterWords) -> list[Completion]:
     if key == "label":
         return [Completion(_quoted(label), "a label") for label in dict.fromkeys(words.labels)]
     if key == "tag":
-        return [Completion(_quoted(tag), f"of {n} feature{'s' * (n != 1)}") for tag, n in words.tags.items()]
+        return [Completion(_quoted(tag), having(n)) for tag, n in words.tags.items()]
     if key == "like":
         return [] if words.feature is None else [Completion(str(words.feature), "the feature under the cursor")]
     if key == "in":

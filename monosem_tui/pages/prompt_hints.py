@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from monosem_tui.pages.typing_hints import Completion, Fault, TypingHints
+from monosem_tui.pages.typing_hints import Completion, Fault, TypingHints, having
 from store.files.errors import MonosemError
 from store.index.regular_expression import compile_pattern
 from store.run.counted_noun import ROW, CountedNoun
@@ -45,10 +45,10 @@ def pattern_hints(text: str, at: int, asked: Sequence[str], noun: CountedNoun) -
 
 def tag_hints(text: str, at: int, tags: Mapping[str, int]) -> TypingHints:
     """Return the hints of tags: those of other features, by how many have them."""
-    start = at - len(text[:at].split(" ")[-1])
+    start = _word_start(text, at)
     known = text.split()
     found = [
-        Completion(f"{tag} ", f"of {n} feature{'s' * (n != 1)}", tag)
+        Completion(f"{tag} ", having(n), tag)
         for tag, n in tags.items()
         if tag.startswith(text[start:at]) and (tag not in known or tag == text[start:at])
     ]
@@ -61,8 +61,13 @@ RUN_WORDS = "gpt2 training !failed"
 
 def run_hints(text: str, at: int, words: Sequence[str]) -> TypingHints:
     """Return the hints of a filter of runs; `words` are statuses, models and architectures of those listed."""
-    start = at - len(text[:at].split(" ")[-1])
+    start = _word_start(text, at)
     start += text[start:at].startswith("!")
     found = [Completion(word, "") for word in words if word.casefold().startswith(text[start:at].casefold())]
     said = "every word must be in the run's name, status, model, site or dictionary; !word must not"
     return TypingHints("runs that have every word · tab completes", found, start, said)
+
+
+def _word_start(text: str, at: int) -> int:
+    """Return where the word that ends at a place of a text begins."""
+    return text.rfind(" ", 0, at) + 1

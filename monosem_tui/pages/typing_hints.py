@@ -148,3 +148,8 @@ def _entry(one: Completion, size: int, cells: int, *, here: bool) -> Line:
 
 def _shown(one: Completion) -> str:
     return printable(one.shown or one.text)
+
+
+def having(n: int) -> str:
+    """Return the meaning of a tag that `n` features have."""
+    return f"of {n} feature{'s' * (n != 1)}"
