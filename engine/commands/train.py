@@ -26,7 +26,7 @@ from engine.evaluation.unigram import Unigram
 from engine.indexing.array_index import ArrayRows, build_array_index
 from engine.indexing.index_run import build_index
 from engine.jobs.activation_source import Reader, Source, from_activations, open_source
-from engine.jobs.dealing import dealt
+from engine.jobs.deal import dealt
 from engine.jobs.grid import variants
 from engine.jobs.resume import agreeing, begin, check_unchanged, has_begun
 from engine.jobs.subject import Subject, device_of, open_subject, pinned

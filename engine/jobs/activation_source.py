@@ -13,7 +13,7 @@ from pathlib import Path
 from engine.data.activations import Columns, Meter, ModelBlocks, ShardBlocks, whole_forwards
 from engine.data.arrays import Array, names_array, open_array
 from engine.data.ordinary_tokens import OrdinaryBlocks
-from engine.data.shared_blocks import SharedBlocks
+from engine.data.rank_blocks import SharedBlocks
 from engine.jobs.array_source import array_blocks, array_provenance, array_settings
 from engine.jobs.subject import Subject, device_of, open_subject, spec_of
 from engine.jobs.train_settings import resolved

@@ -13,7 +13,7 @@ SECONDS = 1.0
 
 @dataclass
 class Agreement:
-    """What holds after a step; alone, what the one process wants.
+    """Saving, stopping and going on after a step; alone, as the one process wants.
 
     Ranks ask each other about once a second, at steps that follow from the slowest of them, because asking makes all
     wait for it.
