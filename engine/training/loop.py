@@ -153,7 +153,7 @@ class TrainLoop:
 
     @property
     def settings(self) -> TrainerSettings:
-        """What all trainings have in common, in the settings of one: batch and steps."""
+        """The settings of one training; batch and steps are those of all."""
         return self.common or self.members[0].trainer.settings
 
     def resume(self) -> bool:
