@@ -26,11 +26,13 @@ from engine.evaluation.unigram import Unigram
 from engine.indexing.array_index import ArrayRows, build_array_index
 from engine.indexing.index_run import build_index
 from engine.jobs.activation_source import Reader, Source, from_activations, open_source
+from engine.jobs.deal import dealt
 from engine.jobs.grid import variants
 from engine.jobs.resume import agreeing, begin, check_unchanged, has_begun
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
 from engine.jobs.train_settings import trainer_settings
 from engine.jobs.trained_run import is_of_array, trained_settings
+from engine.ranks.group import ALONE, Ranks
 from engine.resources.limits import check_room
 from engine.resources.plans import training_plan
 from engine.runtime.free_memory import keep_freed_memory
@@ -38,7 +40,7 @@ from engine.runtime.progress import Progress
 from engine.sae.registry import from_weights
 from engine.training.loop import Member, TrainLoop
 from engine.training.sinks import Sinks, check_sinks, open_sinks
-from engine.training.trainer import SaeTrainer
+from engine.training.trainer import SaeTrainer, TrainerSettings
 from store.files.errors import MonosemError, WorkFailed
 from store.index.merge_run import clear_merged
 from store.run.counted_noun import noun_of
@@ -72,7 +74,9 @@ def train(run: RunFolder, asked: TrainSettings, progress: Progress, *, resume: b
     return train_all([Job(run, asked)], progress, resume=resume)[0]
 
 
-def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[Evaluation | None]:
+def train_all(
+    jobs: Sequence[Job], progress: Progress, *, resume: bool, ranks: Ranks = ALONE
+) -> list[Evaluation | None]:
     """Train autoencoders on one pass; return the evaluation of each, or None where this call made none.
 
     Args:
@@ -80,6 +84,7 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
         progress: receives reports.
         resume: go on with the trainings that are in the folders, or make what finished ones lack. Settings must agree
             with those they began with, and so must model and text.
+        ranks: this process's place among those that share forwards and trainings; the first one holds the locks.
 
     Raises:
         MonosemError: a setting is impossible, or a folder already holds a training.
@@ -87,6 +92,9 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
         KeyboardInterrupt: stopped on request, after a checkpoint of each.
     """
     keep_freed_memory()
+    if not ranks.first:
+        tasks, pending = ranks.told()
+        return _work(tasks, pending, progress, resume=resume, ranks=ranks)
     tasks = [Job(job.run, wanted_settings(job.run, pinned(job.settings), resume=resume)) for job in jobs]
     for task in tasks:
         check_sinks(task.settings.log_to)
@@ -97,12 +105,22 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
                 progress.say(f"{task.run.path} is trained already")
                 with task.run.working("training"):
                     _tidy(task)
-        subject, failures = _trained(pending, progress, resume=resume) if pending else (None, {})
-        unfinished = [task for task in tasks if task.run.path not in failures and _is_unfinished(task)]
-        found = dict(zip((task.run.path for task in unfinished), _finish(unfinished, subject, progress), strict=True))
-        for path, failure in failures.items():
-            raise WorkFailed(f"{len(failures)} of {len(tasks)} trainings failed; {path}: {failure.what}", failure.hint)
-        return [found.get(task.run.path) for task in tasks]
+        ranks.shared(lambda: (tasks, pending))
+        return _work(tasks, pending, progress, resume=resume, ranks=ranks)
+
+
+def _work(
+    tasks: Sequence[Job], pending: Sequence[Job], progress: Progress, *, resume: bool, ranks: Ranks
+) -> list[Evaluation | None]:
+    """Train what is pending, then make what any of the tasks lacks; return the evaluations made, on the first rank."""
+    subject, failures = _trained(pending, progress, resume=resume, ranks=ranks) if pending else (None, {})
+    unfinished: list[Job] = ranks.shared(
+        lambda: [task for task in tasks if task.run.path not in failures and _is_unfinished(task)]
+    )
+    found = _finished(unfinished, subject, progress, ranks)
+    for path, failure in failures.items():
+        raise WorkFailed(f"{len(failures)} of {len(tasks)} trainings failed; {path}: {failure.what}", failure.hint)
+    return [found.get(task.run.path) for task in tasks]
 
 
 def wanted_settings(run: RunFolder, asked: TrainSettings, *, resume: bool) -> TrainSettings:
@@ -139,47 +157,63 @@ def _all(contexts: Iterable[AbstractContextManager[Any]]) -> Iterator[None]:
 
 
 def _trained(
-    tasks: Sequence[Job], progress: Progress, *, resume: bool
-) -> tuple[Subject | None, Mapping[Any, WorkFailed]]:
+    tasks: Sequence[Job], progress: Progress, *, resume: bool, ranks: Ranks
+) -> tuple[Subject | None, Mapping[Path, WorkFailed]]:
     """Train; return the model and text, if they were opened, and the errors of failed runs."""
-    source = open_source([task.settings for task in tasks], progress)
-    plan = training_plan(source.readers, source.origin)
-    check_room(plan, tasks[0].run.path, device_of(tasks[0].settings))
+    source = open_source([task.settings for task in tasks], progress, ranks=ranks)
+    shares = dealt([reader.spec.d_in * reader.spec.d_sae for reader in source.readers], ranks.number)
+    if ranks.first:
+        plan = training_plan(source.readers, source.origin)
+        check_room(plan, tasks[0].run.path, device_of(tasks[0].settings))
     source.load()
     if source.subject is not None and not has_held_out(source.subject.corpus, tasks[0].settings.held_out):
         progress.say("fewer than 20 texts: nothing can be held out, so evaluation is on the training text")
-    for task, reader in zip(tasks, source.readers, strict=True):
-        begin(task.run, "train", reader.settings, reader.provenance, resume=resume, spec=reader.spec)
-    with _all(task.run.working("training") for task in tasks):
-        members = _fit(tasks, source, progress, resume=resume)
-    failures = {}
-    for member in members:
-        if member.failure is not None:
-            member.run.update(status="failed", message=member.failure.what)
-            failures[member.run.path] = member.failure
+    if ranks.first:
+        for task, reader in zip(tasks, source.readers, strict=True):
+            begin(task.run, "train", reader.settings, reader.provenance, resume=resume, spec=reader.spec)
+    ranks.gathered(None)
+    with _all(task.run.working("training") for task in tasks if ranks.first):
+        members = _fit(tasks, source, progress, resume=resume, ranks=ranks, share=shares[ranks.rank])
+        failed = {one.run.path: (one.failure.what, one.failure.hint) for one in members if one.failure is not None}
+        failures = {path: WorkFailed(*said) for of_rank in ranks.gathered(failed) for path, said in of_rank.items()}
+    for task in tasks if ranks.first else ():
+        if task.run.path in failures:
+            task.run.update(status="failed", message=failures[task.run.path].what)
     return source.subject, failures
 
 
-def _fit(tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bool) -> list[Member]:
-    members = []
-    for task, reader in zip(tasks, source.readers, strict=True):
-        wanted = trainer_settings(reader.settings, reader.spec.d_in, reader.spec.d_out)
-        members.append(Member(task.run, SaeTrainer(wanted, device_of(reader.settings)), reader.columns))
-    shared, batches = source.readers[0].settings, members[0].trainer.settings
+def _fit(
+    tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bool, ranks: Ranks, share: Sequence[int]
+) -> list[Member]:
+    """Train this rank's share of the tasks, beside the others."""
+    members, kept = [], [(tasks[place], source.readers[place]) for place in share]
+    for task, reader in kept:
+        members.append(Member(task.run, SaeTrainer(_settings(reader), device_of(reader.settings)), reader.columns))
+    others = [
+        (task.run, reader.columns)
+        for place, (task, reader) in enumerate(zip(tasks, source.readers, strict=True))
+        if place not in share
+    ]
+    shared, batches = source.readers[0].settings, _settings(source.readers[0])
     device, noun = device_of(shared), noun_of(array=is_of_array(shared))
     with prefetched(source.blocks, wanted=prefetching_pays(device)) as blocks:
         shuffle = BlockShuffle(blocks, batches.batch, shared.order_seed, batches.tokens, device)
         loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress, source.blocks, source.meter, noun)
+        loop.ranks, loop.others, loop.common = ranks, others, batches
         if resume:
             loop.resume()
-        with _all(_open_sinks(*one, progress) for one in zip(members, source.readers, strict=True)):
+        with _all(_open_sinks(member, reader, progress) for member, (_, reader) in zip(members, kept, strict=True)):
             loop.finish()
-    for task, member in zip(tasks, members, strict=True):
+    for (task, _), member in zip(kept, members, strict=True):
         if member.failure is None:
             _keep_limits(task.run, member, loop)
             save_sae(task.run.sae, SaeWeights(task.run.record().spec, member.trainer.weights()))
             _tidy(task)
     return members
+
+
+def _settings(reader: Reader) -> TrainerSettings:
+    return trainer_settings(reader.settings, reader.spec.d_in, reader.spec.d_out)
 
 
 def _keep_limits(run: RunFolder, member: Member, loop: TrainLoop) -> None:
@@ -211,6 +245,16 @@ def _is_unfinished(task: Job) -> bool:
     """Return whether an evaluation or an index is wanted and missing."""
     run = task.run
     return task.settings.index and not (run.record().evaluation and run.features.is_file())
+
+
+def _finished(
+    tasks: Sequence[Job], subject: Subject | None, progress: Progress, ranks: Ranks
+) -> dict[Path, Evaluation | None]:
+    """Index and evaluate, and return the evaluations by run; of several ranks each finishes some of the runs whole."""
+    share = dealt([task.run.record().spec.d_sae for task in tasks], ranks.number)[ranks.rank]
+    own = [tasks[place] for place in share]
+    made = dict(zip((task.run.path for task in own), _finish(own, subject, progress), strict=True))
+    return {path: evaluation for of_rank in ranks.gathered(made) for path, evaluation in of_rank.items()}
 
 
 def _finish(tasks: Sequence[Job], subject: Subject | None, progress: Progress) -> list[Evaluation | None]:

@@ -84,13 +84,9 @@ def captured_batches(
         read = time.perf_counter()
         if batch.first % size:
             raise ValueError(f"context {batch.first} is not the first of a forward of {size}")
-        tokens_BT, mask_BT = batch.tensors(lm.device)
-        found = capture_all(lm, sites, tokens_BT, mask_BT)
         wanted = batch.head(contexts)
         contexts -= len(wanted.tokens_BT)
-        counted_BT = torch.from_numpy(wanted.counted_BT).to(lm.device)
-        rows = [acts_BTD[: len(wanted.tokens_BT)][counted_BT] for acts_BTD in found]
-        captured = Captured(wanted, finite(rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)))
+        captured = Captured(wanted, captured_rows(lm, sites, batch, wanted))
         meter.text_seconds += read - began
         meter.model_seconds += time.perf_counter() - read
         if meter.report is not None and meter.contexts > 0:
@@ -99,6 +95,18 @@ def captured_batches(
             meter.report(made)
         yield captured
         began = time.perf_counter()
+
+
+def captured_rows(lm: LanguageModel, sites: Sequence[Site], batch: ContextBatch, wanted: ContextBatch) -> torch.Tensor:
+    """Run the model over a batch; return the activations of the counted positions of its first, `wanted` contexts.
+
+    Raises:
+        WorkFailed: one is NaN or infinite.
+    """
+    found = capture_all(lm, sites, *batch.tensors(lm.device))
+    counted_BT = torch.from_numpy(wanted.counted_BT).to(lm.device)
+    rows = [acts_BTD[: len(wanted.tokens_BT)][counted_BT] for acts_BTD in found]
+    return finite(rows[0] if len(rows) == 1 else torch.cat(rows, dim=1))
 
 
 def probed(lm: LanguageModel, site: Site, stream: ContextStream, tokens: int = 1024) -> torch.Tensor:

@@ -13,11 +13,13 @@ from pathlib import Path
 from engine.data.activations import Columns, Meter, ModelBlocks, ShardBlocks, whole_forwards
 from engine.data.arrays import Array, names_array, open_array
 from engine.data.ordinary_tokens import OrdinaryBlocks
+from engine.data.rank_blocks import SharedBlocks
 from engine.jobs.array_source import array_blocks, array_provenance, array_settings
 from engine.jobs.subject import Subject, device_of, open_subject, spec_of
 from engine.jobs.train_settings import resolved
 from engine.jobs.trained_run import is_of_array
 from engine.model.sites import Site
+from engine.ranks.group import ALONE, Ranks
 from engine.runtime.devices import made_on
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
@@ -68,14 +70,18 @@ class Source:
         return self.origin if isinstance(self.origin, Subject) else None
 
 
-def open_source(wanted: Sequence[TrainSettings], progress: Progress, *, for_plan: bool = False) -> Source:
+def open_source(
+    wanted: Sequence[TrainSettings], progress: Progress, *, for_plan: bool = False, ranks: Ranks = ALONE
+) -> Source:
     """Open what trainings are to read, and resolve their settings; `for_plan` as in `load_model`.
+
+    Several ranks share the model's forwards; each reads all that is stored.
 
     Raises:
         MonosemError: it cannot be opened or does not fit, a setting is impossible, or they cannot share one pass.
     """
     if not wanted[0].activations:
-        source = _model_source(wanted, open_subject(wanted[0], progress, for_plan=for_plan))
+        source = _model_source(wanted, open_subject(wanted[0], progress, for_plan=for_plan), ranks)
     else:
         source = (_array_source if is_of_array(wanted[0]) else _shard_source)(wanted, progress)
     first, *others = (reader.settings for reader in source.readers)
@@ -122,7 +128,7 @@ def _of_shards(asked: TrainSettings, activations: str) -> TrainSettings:
     return asked.changed(**{name: value for name, value in same.items() if name not in asked.given})
 
 
-def _model_source(wanted: Sequence[TrainSettings], subject: Subject) -> Source:
+def _model_source(wanted: Sequence[TrainSettings], subject: Subject, ranks: Ranks) -> Source:
     subjects = [subject.on(settings) for settings in wanted]
     sites_of = [one.sites() for one in subjects]
     columns, sites = laid_out(sites_of)
@@ -135,7 +141,8 @@ def _model_source(wanted: Sequence[TrainSettings], subject: Subject) -> Source:
         readers.append(Reader(of_row, _complete(spec, known), known, one.provenance()))
     contexts = _contexts_at_once(readers, subject.context)
     meter = Meter(min(contexts, -(-readers[0].settings.tokens // subject.context)))
-    made = ModelBlocks(subjects[0].lm, sites, subjects[0].stream("train", epochs=None), contexts, meter)
+    of_model = subjects[0].lm, sites, subjects[0].stream("train", epochs=None), contexts, meter
+    made = ModelBlocks(*of_model) if ranks.alone else SharedBlocks(*of_model, ranks)
     ends = list(accumulate(site.d_in for site in sites))
     of_sites = {site.title: slice(end - site.d_in, end) for site, end in zip(sites, ends, strict=True)}
     return Source(OrdinaryBlocks(made, of_sites, wanted[0].max_norm), readers, subjects[0], meter)

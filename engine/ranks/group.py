@@ -59,7 +59,7 @@ class Ranks:
         from torch import distributed
 
         box: list[Any] = [make() if self.first else None]
-        with _stopping_together():
+        with stopping_together():
             distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
         value: T = box[0]
         return value
@@ -83,9 +83,25 @@ class Ranks:
         from torch import distributed
 
         found: list[Any] = [None] * self.number
-        with _stopping_together():
+        with stopping_together():
             distributed.all_gather_object(found, value)
         return found
+
+    def largest(self, values: Sequence[int]) -> list[int]:
+        """Return the largest of all ranks' values at each place.
+
+        Raises:
+            KeyboardInterrupt: another rank is gone, so this one stops too.
+        """
+        if self.alone:
+            return list(values)
+        import torch
+        from torch import distributed
+
+        found = torch.tensor(values, dtype=torch.int64)
+        with stopping_together():
+            distributed.all_reduce(found, distributed.ReduceOp.MAX)
+        return [int(value) for value in found.tolist()]
 
     def part(self, spans: Sequence[Span], at_once: int) -> list[Span]:
         """Return this rank's part of some spans, cut only where whole pieces of `at_once` contexts end.
@@ -165,7 +181,7 @@ def _end_with_launcher() -> None:
 
 
 @contextmanager
-def _stopping_together() -> Iterator[None]:
+def stopping_together() -> Iterator[None]:
     """Take a connection that breaks for a request to stop: whoever is gone has said why, or its launcher does."""
     try:
         yield

@@ -18,12 +18,14 @@ import torch
 
 from engine.data.activations import BlockShuffle, Columns, Meter
 from engine.data.ordinary_tokens import OUTLIERS, LeftOut, OrdinaryBlocks
+from engine.ranks.group import ALONE, Ranks
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
 from engine.runtime.sizes import SAMPLE_ROWS
+from engine.training.agreement import Agreement
 from engine.training.schedule import CHECKPOINT_SECONDS, CheckpointClock, diverged
 from engine.training.sinks import Sinks
-from engine.training.trainer import SaeTrainer, Tally
+from engine.training.trainer import SaeTrainer, Tally, TrainerSettings
 from store.files.errors import MonosemError, WorkFailed
 from store.files.hdf5_arrays import reading
 from store.run.checkpoint import Checkpoint, checkpoints, forget_others, load_checkpoint, save_checkpoint
@@ -131,6 +133,12 @@ class TrainLoop:
     """Measures the model's time; None where activations were stored."""
     noun: CountedNoun = TOKEN
     """The noun for what it trains on."""
+    ranks: Ranks = ALONE
+    """This process's place among those that take the same steps, each with members of its own, or with none."""
+    others: Sequence[tuple[RunFolder, Columns]] = ()
+    """The trainings of other ranks: where their checkpoints are, and what they read."""
+    common: TrainerSettings | None = None
+    """Settings of any training, for a rank without members."""
     log_points: ClassVar[int] = 200
     """Log lines of a training, about."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
@@ -140,6 +148,13 @@ class TrainLoop:
     """Training time at the last log line."""
     waited: float = 0.0
     """Seconds spent on waiting for activations."""
+    step_count: int = 0
+    """Steps that the members have taken."""
+
+    @property
+    def settings(self) -> TrainerSettings:
+        """The settings of one training; batch and steps are those of all."""
+        return self.common or self.members[0].trainer.settings
 
     def resume(self) -> bool:
         """Restore the latest step that all members have a checkpoint of; return False if there is no checkpoint.
@@ -147,37 +162,33 @@ class TrainLoop:
         Raises:
             MonosemError: the members have been trained separately since, and have no step in common.
         """
-        found = [checkpoints(member.run.checkpoints) for member in self.members]
-        common = set.intersection(*(set(steps) for steps in found))
-        if not common and any(found):
-            step, furthest = max((max(steps, default=0), number) for number, steps in enumerate(found))
-            path = self.members[furthest].run.path
-            raise MonosemError(
-                f"{path} is at step {step}, where not all of the others are",
-                f"Finish it alone, then the others: `resume=True` `out={path}`",
-            )
-        if not common:
+        own = {member.run.path: member for member in self.members}
+        places = [*((member.run, member.columns) for member in self.members), *self.others]
+        step = self.ranks.shared(lambda: common_step([run for run, _ in places]))
+        if step is None:
             for member in self.members:
                 EventLog(member.run.events).rewind(0)
             return False
-        step = max(common)
         values, carry_ND, limits_2D = {}, np.empty((0, 0), np.float32), np.ones((2, self.shuffle.width), np.float32)
-        for number, (member, steps) in enumerate(zip(self.members, found, strict=True)):
-            checkpoint = load_checkpoint(steps[step])
-            with reading(steps[step]):
-                member.restore(checkpoint)
+        for number, (run, columns) in enumerate(places):
+            path = checkpoints(run.checkpoints)[step]
+            checkpoint = load_checkpoint(path)
+            with reading(path):
+                if run.path in own:
+                    own[run.path].restore(checkpoint)
                 values, own_ND = checkpoint.state, checkpoint.arrays[CARRY]
                 if number == 0:
                     carry_ND = np.zeros((len(own_ND), self.shuffle.width), np.float32)
-                member.columns.spread(own_ND, carry_ND)
+                columns.spread(own_ND, carry_ND)
                 if has_limits := ORDINARY in checkpoint.arrays:
-                    member.columns.spread(checkpoint.arrays[ORDINARY], limits_2D)
+                    columns.spread(checkpoint.arrays[ORDINARY], limits_2D)
         if self.ordinary is not None:
             self.ordinary.resume(limits_2D if has_limits else None)
-        with reading(self.members[-1].run.checkpoints / f"step-{step}.h5"):
+        with reading(path):
             self.shuffle.restore(values["shuffle"], carry_ND)
             self.seconds, self.logged_at = float(values["seconds"]), float(values["logged_at"])
-        self.progress.say(f"resumed at step {step} of {self.members[0].trainer.settings.steps}")
+        self.step_count = step
+        self.progress.say(f"resumed at step {step} of {self.settings.steps}")
         return True
 
     @property
@@ -188,19 +199,15 @@ class TrainLoop:
     def _left_out(self) -> LeftOut | None:
         return None if self.ordinary is None else self.ordinary.left_out(self.shuffle.after)
 
-    @property
-    def step_count(self) -> int:
-        """Steps that the members have taken."""
-        return next((m.trainer.step_count for m in self.members if m.failure is None), 0)
-
     def finish(self) -> None:
         """Train to the last step. A member that fails stops with its `failure`; the others continue.
 
         Raises:
             KeyboardInterrupt: the process was asked to stop; checkpoints were written.
             WorkFailed: the loss or weights of every remaining member are NaN or infinite; names its last checkpoint.
+                Of several ranks none raises it: members have their `failure`.
         """
-        settings = self.members[0].trainer.settings
+        settings = self.settings
         here = time.perf_counter()
         began = here - self.seconds
         if self.step_count == 0:
@@ -210,7 +217,8 @@ class TrainLoop:
             for place, shares in {} if self.ordinary is None else self.ordinary.shares.items():
                 for line in shares.lines(self.noun):
                     self.progress.say(f"{place}: {line}")
-        several = f"training {len(self.members)} autoencoders" if len(self.members) > 1 else "training"
+        number = len(self.members) + len(self.others)
+        several = f"training {number} autoencoders" if number > 1 else "training"
         task = self.progress.task(several, settings.tokens, self.noun.many, self.step_count * settings.batch)
         with stop_request() as request, task as bar:
             self._steps(request, bar, began)
@@ -267,34 +275,37 @@ class TrainLoop:
             return work()
         except WorkFailed as failure:
             member.failure = failure
-            if not self._going():
+            if not self._going() and self.ranks.alone:
                 raise
             self.progress.say(f"{member.run.name} has failed: {failure.what}; the others continue")
             return None
 
     def _steps(self, request: StopRequest, bar: Task, began: float) -> None:
-        settings = self.members[0].trainer.settings
+        settings = self.settings
         log_every = max(1, settings.steps // self.log_points)
         logged = began + self.logged_at
         clock = CheckpointClock(self.checkpoint_every, self.checkpoint_seconds)
         shown = self.step_count
-        while self.step_count < settings.steps:
+        agreement = Agreement(self.ranks, at_fixed_steps=self.checkpoint_every is not None)
+        while self.step_count < settings.steps and agreement.goes_on:
             asked = time.perf_counter()
             rows_ND = self.shuffle.next_batch()
             self.waited += time.perf_counter() - asked
             for member in self._going():
                 member.trainer.step(*member.columns.of(rows_ND))
+            self.step_count += 1
             step, now = self.step_count, time.perf_counter()
             if step % log_every == 0 or step == settings.steps:
                 counts = now - logged, self.outliers, self._left_out()
                 events = [self._guarded(one, partial(one.log, *counts)) for one in self._going()]
                 bar.advance((step - shown) * settings.batch, **_facts([event for event in events if event]))
                 logged, shown = now, step
-            if request.asked or clock.is_due(step):
+            agreement.reach(step, stop=request.asked, save=clock.is_due(step), going=bool(self._going()))
+            if agreement.stops or agreement.saves:
                 self.seconds, self.logged_at = now - began, logged - began
                 self.save()
                 clock.reset()
-            if request.asked:
+            if agreement.stops:
                 raise KeyboardInterrupt
 
     def save(self) -> None:
@@ -317,8 +328,27 @@ class TrainLoop:
             written.append(
                 save_checkpoint(member.run.checkpoints, Checkpoint(member.trainer.step_count, arrays, state))
             )
+        self.ranks.gathered(None)
         for path in written:
             forget_others(path)
+
+
+def common_step(runs: Sequence[RunFolder]) -> int | None:
+    """Return the latest step that all trainings have a checkpoint of; None where none of them has any.
+
+    Raises:
+        MonosemError: they have been trained separately since, and have no step in common.
+    """
+    found = [checkpoints(run.checkpoints) for run in runs]
+    common = set.intersection(*(set(steps) for steps in found))
+    if not common and any(found):
+        step, furthest = max((max(steps, default=0), number) for number, steps in enumerate(found))
+        path = runs[furthest].path
+        raise MonosemError(
+            f"{path} is at step {step}, where not all of the others are",
+            f"Finish it alone, then the others: `resume=True` `out={path}`",
+        )
+    return max(common, default=None)
 
 
 def _facts(events: Sequence[TrainEvent]) -> dict[str, float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.files.errors import MonosemError
-from store.run.folder import WORKING, RunFolder, find_run, list_runs
+from store.run.folder import WORKING, RunFolder, find_run, list_runs, runs_root
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,19 @@ def folder_of_runs(name: str) -> Path | None:
     """Return a folder that holds runs and is not a run itself, else None."""
     folder = Path(name)
     return folder if not _to_open(RunFolder(folder)) and list_runs(folder) else None
+
+
+def named_root(given: str | None) -> Path:
+    """Return the folder of runs: the one given, else the usual one, which need not exist before the first run.
+
+    Raises:
+        MonosemError: the one given is no folder.
+    """
+    root = runs_root(given)
+    if given and not root.is_dir():
+        there = f"{root} is no folder" if root.exists() else f"there is no folder {root}"
+        raise MonosemError(there, "Name the folder that holds your runs, or leave --runs-dir out.")
+    return root
 
 
 def only_run(root: Path) -> Place | None:

@@ -13,8 +13,11 @@ from store.index.segment import common_path, covered, read_plan
 from store.run.events import EndEvent, EventTail, TrainEvent
 from store.run.folder import WORKING, RunFolder, RunRecord
 
-RECENT = 5
-"""Log points from which the remaining time is estimated."""
+WINDOW, WAITS = 20.0, 6
+"""Seconds over which speed is measured, and the longest log intervals that they span at least.
+
+A training that waits for each block of activations and then races through it has a speed only over several blocks.
+"""
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,15 @@ def planned_tokens(record: RunRecord) -> int | None:
 
 
 def recent_speed(points: tuple[TrainEvent, ...] | list[TrainEvent]) -> float:
-    """Return the tokens a second of the last log points."""
-    return float(np.mean([point.tok_s for point in points[-RECENT:]])) if points else 0.0
+    """Return the tokens per second over the last log intervals, the waits for activations in them; 0 without any."""
+    tokens_P = np.diff([0, *(point.tokens for point in points)])
+    speeds_P = np.array([point.tok_s for point in points])
+    seconds_P = tokens_P / np.maximum(speeds_P, 1e-9)
+    if not seconds_P.size:
+        return 0.0
+    back_P = np.cumsum(seconds_P[::-1])
+    taken = int(np.searchsorted(back_P, max(WINDOW, WAITS * seconds_P.max()))) + 1
+    return float(tokens_P[-taken:].sum() / max(back_P[min(taken, back_P.size) - 1], 1e-9))
 
 
 def seconds_left(points: tuple[TrainEvent, ...] | list[TrainEvent], planned: int | None) -> float | None:

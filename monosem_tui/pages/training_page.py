@@ -70,7 +70,7 @@ def training_lines(training: Training, n_features: int, cells: int, noun: Counte
     if training.end is not None:
         said += [f"{compact(training.end.tok_s)} {noun.per_second}", duration(training.end.seconds)]
     else:
-        said.append(f"{compact(points[-1].tok_s)} {noun.per_second}")
+        said.append(f"{compact(recent_speed(points))} {noun.per_second}")
     head = wrap([line(Span("TRAINING", Role.HEADING), "  ", said[0]), *map(line, said[1:])], cells, " · ")
     return [*head, *training_curves(points, n_features, None, cells, CURVE_ROWS, noun)]
 

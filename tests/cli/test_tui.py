@@ -83,13 +83,27 @@ def test_by_name_path_or_file(runs: Path, opened: Opened) -> None:
     ]
 
 
-def test_no_runs(tmp_path: Path, opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["tui", "--runs-dir", str(tmp_path / "none")]) == 0
+def test_no_runs(
+    tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MONOSEM_RUNS", str(tmp_path / "none"))
+    assert run(["tui"]) == 0
     assert opened == [(None, None, None)]  # the screen says what to run
     opened.clear()
     RunFolder(tmp_path / "bare").create(RunRecord())
     assert run(["tui", "--runs-dir", str(tmp_path)]) == 2
     assert f"monosem index {tmp_path / 'bare'}" in capsys.readouterr().err
+    assert opened == []
+
+
+def test_a_folder_of_runs_that_is_mistyped(tmp_path: Path, opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    for name, said in (("rnus", "there is no folder "), ("file", "")):
+        for more in ([], ["--web"]):
+            assert run(["tui", "--runs-dir", str(tmp_path / name), *more]) == 2
+            first, *rest = capsys.readouterr().err.splitlines()
+            assert first.startswith(f"monosem: {said}{tmp_path / name}")
+            assert len(rest) == 1
     assert opened == []
 
 

@@ -53,13 +53,15 @@ def test_a_port_that_is_taken(
 
 
 def test_what_is_asked_for_goes_on_to_each_page(
-    sample: Sample, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    root = tmp_path / "a b"
+    root.mkdir()
     served: list[tuple[list[str], int, str]] = []
     monkeypatch.setattr(web, "serve", lambda arguments, port, title: served.append((arguments, port, title)))
     place = str(sample.run.path)
-    assert monosem(["tui", place, "--web", "--theme", "light", "--no-mouse", "--runs-dir", "a b"]) == 0
-    assert served == [([place, "--runs-dir", "a b", "--theme", "light", "--no-mouse"], 8000, "monosem stories")]
+    assert monosem(["tui", place, "--web", "--theme", "light", "--no-mouse", "--runs-dir", str(root)]) == 0
+    assert served == [([place, "--runs-dir", str(root), "--theme", "light", "--no-mouse"], 8000, "monosem stories")]
     assert monosem(["tui", "no such run", "--web"]) == 2  # before anything is served
 
 

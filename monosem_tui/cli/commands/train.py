@@ -20,6 +20,7 @@ def train(
     out: o.Out = None,
     runs_dir: o.RunsDir = None,
     resume: o.Resume = False,
+    nproc: o.Nproc = 1,
     dry_run: o.DryRun = False,
     json: o.Json = False,
 ) -> None:
@@ -28,23 +29,28 @@ def train(
 
     check_grid(grid, resume=resume, for_plan=dry_run)
     from engine.commands.train import planned, train_all
-    from monosem_tui.cli.progress import ConsoleProgress
+    from monosem_tui.cli import ranks
     from monosem_tui.cli.reports.train import report
     from store.files.errors import WorkFailed
     from store.run.folder import runs_root
 
-    jobs = planned(grid, out, runs_root(runs_dir), resume=resume)
-    runs = [job.run for job in jobs]
     if dry_run:
         from engine.commands.dry_run import forecast_training
+        from monosem_tui.cli.progress import ConsoleProgress
         from monosem_tui.cli.reports.dry_run import report as show
 
-        show(runs, forecast_training(jobs, ConsoleProgress(), resume=resume), json=json)
+        jobs = planned(grid, out, runs_root(runs_dir), resume=resume)
+        show([job.run for job in jobs], forecast_training(jobs, ConsoleProgress(), resume=resume), json=json)
         return
-    try:
-        train_all(jobs, ConsoleProgress(), resume=resume)
-    except WorkFailed:
-        if len(runs) > 1:
-            report(runs, json=json)
-        raise
-    report(runs, json=json)
+    if ranks.has_launched(nproc):
+        return
+    with ranks.sharing() as (place, progress):
+        jobs = place.shared(lambda: planned(grid, out, runs_root(runs_dir), resume=resume))
+        try:
+            train_all(jobs, progress, resume=resume, ranks=place)
+        except WorkFailed:
+            if place.first and len(jobs) > 1:
+                report([job.run for job in jobs], json=json)
+            raise
+    if place.first:
+        report([job.run for job in jobs], json=json)

@@ -33,12 +33,11 @@ def tui(
     ] = None,
 ) -> None:
     """Browse features in the terminal."""
-    from monosem_tui.cli.run_lookup import find_place, folder_of_runs, only_run
+    from monosem_tui.cli.run_lookup import find_place, folder_of_runs, named_root, only_run
     from monosem_tui.launch import browse
-    from store.run.folder import runs_root
 
     several = folder_of_runs(run) if run is not None else None
-    root = several or runs_root(runs_dir)
+    root = several or named_root(runs_dir)
     place = only_run(root) if run is None or several else find_place(run, root)
     attach = attach.expanduser().absolute() if attach is not None else None
     if web:
@@ -46,7 +45,7 @@ def tui(
 
         asked = [
             *([str(place.path)] if place else []),
-            *(["--runs-dir", str(root)]),
+            *(["--runs-dir", str(root)] if several or runs_dir else []),
             *(["--color", color] if color else []),
             *(["--theme", theme] if theme else []),
             *(["--mouse" if mouse else "--no-mouse"] if mouse is not None else []),

@@ -17,18 +17,19 @@ import torch
 from engine.commands import extract as extraction
 from engine.commands.extract import extract
 from engine.commands.rerun import index_run
-from engine.commands.train import train
+from engine.commands.train import Job, planned, train, train_all
 from engine.data.arrays import open_array
 from engine.indexing import array_index
 from engine.indexing.array_index import ArrayRows, build_array_index
 from engine.ranks.group import ALONE, Ranks, joined
 from engine.runtime.progress import Silent
+from engine.training.trainer import SaeTrainer
 from store.index.early_segments import early_segments
 from store.index.segment import SegmentBuilder
 from store.run.folder import RunFolder
 from store.run.shards import present_shards
 from store.settings.extract import ExtractSettings
-from store.settings.train import TrainSettings
+from store.settings.train import TrainGrid, TrainSettings
 from store.settings.trained_run import IndexSettings
 from tests.engine.small import random_texts
 from tests.engine.tiny_models import D_MODEL
@@ -38,6 +39,7 @@ TRAINED: dict[str, Any] = {
     **{"layer": 0, "context": CONTEXT, "device": "cpu", "tokens": 600, "batch": 100, "d_sae": 40, "k": 5},
     **{"index": False, "index_tokens": 10**9},
 }
+SWEEP = TRAINED | {"index": True, "index_tokens": 800, "eval_tokens": 300, "buffer": 250, "checkpoint_every": 2}
 
 
 class Killed(BaseException):
@@ -99,6 +101,18 @@ class Folder:
         extract(run, asked, Silent(), resume=resume, ranks=ranks)
         return run
 
+    def sweep(self, name: str, ranks: Ranks = ALONE, *, resume: bool = False) -> None:
+        """Train four autoencoders on two sites; index and evaluate those that are not broken off."""
+        settings = SWEEP | {"index": "begun" not in name}
+        grid = TrainGrid(TrainSettings(**self.asked, **settings), layer=(0, 1), k=(3, 5))
+        train_all(planned(grid, self.path / name, self.path, resume=resume), Silent(), resume=resume, ranks=ranks)
+
+    def train_one(self, name: str, ranks: Ranks = ALONE) -> RunFolder:
+        """Train a single narrow autoencoder, index and evaluate it."""
+        run = RunFolder(self.path / name)
+        train_all([Job(run, TrainSettings(**self.asked, **SWEEP))], Silent(), resume=False, ranks=ranks)
+        return run
+
 
 def dying_after(count: int, work: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that does its work `count` times, and is killed after the last."""
@@ -121,6 +135,7 @@ def killed(patch: pytest.MonkeyPatch, ranks: Ranks = ALONE) -> Iterator[None]:
     with patch.context() as inside, pytest.raises(Killed):
         inside.setattr(SegmentBuilder, "seal", dying_after(1 + ranks.rank, SegmentBuilder.seal))
         inside.setattr(extraction, "write_shard", dying_after(1 + ranks.rank, extraction.write_shard))
+        inside.setattr(SaeTrainer, "step", dying_after(4 * (4 // ranks.number), SaeTrainer.step))
         yield
     ranks.gathered(None)
 
@@ -133,6 +148,11 @@ def main(folder: Folder) -> None:
         folder.extract("together-shards", ranks)
         folder.index("begun-alone", ranks, resume=True)
         folder.extract("begun-alone-shards", ranks, resume=True)
+        folder.train_one("together-one", ranks)
+        folder.sweep("together-sweep", ranks)
+        folder.sweep("begun-alone-sweep", ranks, resume=True)
+        with killed(patch, ranks):
+            folder.sweep("begun-together-sweep", ranks)
         with killed(patch, ranks):
             folder.index("begun-together", ranks)
         with killed(patch, ranks):

@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.ranks.launcher import launch
 from store.files.errors import MonosemError
+from store.run.events import EndEvent, TrainEvent, read_events
 from store.run.folder import RunFolder
 from store.run.shards import shard_path
 from tests.engine.ranks.at_work import Folder, killed, small_pieces
@@ -32,6 +34,10 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
         folder.index("alone")
         folder.index_array("alone-array")
         folder.extract("alone-shards")
+        folder.train_one("alone-one")
+        folder.sweep("alone-sweep")
+        with killed(patch):
+            folder.sweep("begun-alone-sweep")
         with killed(patch):
             folder.index("begun-alone")
         with killed(patch):
@@ -39,6 +45,7 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
         launch(2, "tests.engine.ranks.at_work", [str(folder.path)])
         folder.index("begun-together", resume=True)
         folder.extract("begun-together-shards", resume=True)
+        folder.sweep("begun-together-sweep", resume=True)
         yield folder
 
 
@@ -61,6 +68,41 @@ def test_shards_are_the_same_to_the_byte(name: str, worked: Folder) -> None:
         wanted = shard_path(one.activations, number).read_bytes()
         assert shard_path(other.activations, number).read_bytes() == wanted
     assert other.record().status == "done"
+
+
+def timeless(run: RunFolder) -> list[TrainEvent | EndEvent]:
+    """The log lines of a training without its times."""
+    untimed = {"tok_s": 0.0, "seconds": 0.0}
+    return [
+        replace(one, **{key: untimed[key] for key in untimed if hasattr(one, key)}) for one in read_events(run.events)
+    ]
+
+
+@pytest.mark.parametrize("name", ["together", "begun-alone", "begun-together"])
+def test_a_sweep_is_the_same_to_the_bit(name: str, worked: Folder) -> None:
+    """Trainings are dealt to ranks whole; what they read is in the same order, whoever ran the model on it."""
+    wanted = {path.name: RunFolder(path) for path in worked.path.glob("alone-sweep-*")}
+    assert len(wanted) == 4
+    for ending, one in wanted.items():
+        other = RunFolder(worked.path / ending.replace("alone", name, 1))
+        same_training(one, other)
+
+
+def test_a_narrow_training_is_the_same_to_the_bit(worked: Folder) -> None:
+    """One rank trains what all of them have run the model for."""
+    same_training(RunFolder(worked.path / "alone-one"), RunFolder(worked.path / "together-one"))
+
+
+def same_training(one: RunFolder, other: RunFolder) -> None:
+    """Compare two trainings, and what is made at their end."""
+    assert other.sae.read_bytes() == one.sae.read_bytes()
+    assert other.ordinary.read_bytes() == one.ordinary.read_bytes()
+    assert timeless(other) == timeless(one)
+    assert other.record().status == "done"
+    assert not list(other.checkpoints.glob("*"))
+    if "begun" not in other.name:
+        assert other.features.read_bytes() == one.features.read_bytes()
+        assert other.record().evaluation == one.record().evaluation
 
 
 @pytest.mark.parametrize(
