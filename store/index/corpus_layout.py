@@ -65,7 +65,7 @@ class CorpusLayout:
 
     @cached_property
     def text(self) -> TextColumns | None:
-        """What each token covers of its document's original text; None for an index that does not know it."""
+        """The bytes of the original text that each token covers; None for an index that does not know them."""
         # Modules that few commands need.
         from store.index.offsets_file import offsets_beside
         from store.index.text_spans import BY_RUN, BY_TOKEN, checked_columns, read_spans
