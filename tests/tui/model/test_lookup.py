@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monosem_tui.model.command_search import Offer
@@ -24,7 +24,7 @@ from monosem_tui.model.word_index import (
     WordIndex,
     words_of,
 )
-from monosem_tui.model.word_match import BEGINNING, INSIDE, LETTERS, SLIP, WHOLE, is_slip
+from monosem_tui.model.word_match import BEGINNING, INSIDE, LETTERS, SLIP, WHOLE
 from store.live.recipe import Recipe
 from store.live.saved_recipes import KeptRecipe
 from store.notes.note_file import FeatureNotes
@@ -68,6 +68,7 @@ def one_slip(typed: str, word: str) -> bool:
     return word in undone
 
 
+@settings(max_examples=1000)
 @given(st.text(alphabet="abc", min_size=4, max_size=7), st.text(alphabet="abc", min_size=3, max_size=8))
 def test_a_slip_is_found_wherever_it_is(typed: str, word: str) -> None:
     index = WordIndex([IndexedText(0, 0, word)], 1)
@@ -78,7 +79,6 @@ def test_a_slip_is_found_wherever_it_is(typed: str, word: str) -> None:
         assert cost == SLIPPED + SLIP
     elif cost == SLIPPED + SLIP:  # of a beginning of the word, and what is typed last belongs to it
         assert any(one_slip(typed, word[:n]) for n in range(3, len(word)))
-    assert is_slip(typed, word) == (one_slip(typed, word) and typed not in (word, word[:-1])) or len(word) > len(typed)
 
 
 def test_slips_come_behind_parts_of_words() -> None:
