@@ -131,9 +131,9 @@ UNUSED_LIVE = (
 MOST_LIVE = 68
 """Modules of the engine, packages included. A new one costs start-up time: raise the number only with a reason.
 
-One is about where tokens lie in a text. Two are what a screen shows of a token: its candidates, and states kept for activations. Five are about how a model may
+Two are what a screen shows of a token: its candidates, and states kept for activations. Five are about how a model may
 be loaded: quantised, spread over devices, the packages for it, its files' facts, and its vocabulary
-kept beside the run.
+kept beside the run. One is about where tokens lie in a text.
 """
 
 
