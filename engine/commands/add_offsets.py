@@ -1,4 +1,4 @@
-"""`monosem index --add-offsets`: what tokens cover of the original text, for an index that was made without it."""
+"""`monosem index --add-offsets`: the bytes of the original text that tokens cover, for an index made without."""
 
 from __future__ import annotations
 

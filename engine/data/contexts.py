@@ -74,7 +74,7 @@ class ContextBatch:
     role_BT: NDArray[np.uint8]
     """The role of each token's turn (store.settings.roles); 0 for tokens of no turn, and padding."""
     spans_B: tuple[TokenSpans, ...] = ()
-    """What the tokens of each context, without padding, cover of the original text; empty unless asked for."""
+    """The spans of the original text of each context's tokens, without padding; empty unless asked for."""
 
     def head(self, contexts: int) -> ContextBatch:
         """Return the first contexts of the batch."""
@@ -112,7 +112,7 @@ class StreamPosition:
     carry_roles: list[int] = field(default_factory=list)
     """Roles of `carry_ids`; empty if they have none."""
     carry_spans: Any = None
-    """What `carry_ids` cover of the text, a `TokenSpans`, in an index, which keeps no position; else None."""
+    """The `TokenSpans` of `carry_ids`, in an index, which keeps no position; else None."""
 
 
 class EncodedContext(NamedTuple):
@@ -123,7 +123,7 @@ class EncodedContext(NamedTuple):
     roles: NDArray[np.uint8]
     """See store.settings.roles; 0 for tokens of no turn."""
     spans: TokenSpans | None = None
-    """What each token covers of the original text; None unless asked for."""
+    """The span of the original text of each token; None unless asked for."""
 
 
 Carry: TypeAlias = tuple[list[int], list[int], list[int], TokenSpans | None]

@@ -33,7 +33,7 @@ _OF_TEXT: Rules = {
     "corpus/text/bytes": ArrayRule("i8", "R", low=0),
     "corpus/text/digest": ArrayRule("u1", "R 16"),
 }
-"""What tokens cover of the original text (`store.index.text_spans`)."""
+"""Rules for the columns of `store.index.text_spans`."""
 _BY_TOKEN: Rules = {
     "corpus/tokens": ArrayRule("i4", "N", low=0, end=_TOKENS),
     "corpus/counted": ArrayRule("?", "N"),

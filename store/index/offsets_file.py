@@ -1,4 +1,4 @@
-"""offsets.h5: what tokens cover of the original text, beside a features.h5 that was made without it.
+"""offsets.h5: the bytes that tokens cover of the original text, beside a features.h5 that was made without it.
 
 It has the datasets of `corpus/text` and names the features.h5 it belongs to by its seal; beside another one it counts
 for nothing.
