@@ -57,6 +57,8 @@ class ModelServer:
         """Recipe with which the text was started."""
         self._steps: list[Step] = []
         """All steps of the text so far."""
+        self._obeyed: list[wire.ClampStretch] = []
+        """The clamps that the text was written with."""
         self._going: wire.Go | None = None
         self._listener: Client | None = None
         """The client that the steps are sent to."""
@@ -107,7 +109,16 @@ class ModelServer:
     def _forget(self) -> None:
         """Drop the text."""
         self._generation = self._recipe = self._going = self._watching = None
-        self._steps = []
+        self._steps, self._obeyed = [], []
+
+    def _obey(self, token: int, generation: Generation) -> tuple[str, ...]:
+        """Record that the clamps of `generation` hold from a token on, and return them as text."""
+        clamps = tuple(map(str, generation.clamps))
+        before = [one for one in self._obeyed if one.token < token]
+        if not before or before[-1].clamps != clamps:
+            before.append(wire.ClampStretch(token=token, clamps=clamps))
+        self._obeyed = before
+        return clamps
 
     def _meet(self, request: wire.Request) -> None:
         match request:
@@ -137,6 +148,7 @@ class ModelServer:
                 self._rest()
                 generation.back(request.token, request.seed)
                 del self._steps[request.token :]
+                self._obey(request.token, generation)
                 self._send(wire.Branched(id=request.id, token=request.token))
             case wire.Stop():
                 self._rest()
@@ -184,7 +196,7 @@ class ModelServer:
         generation = Generation(live, prompt_of(live, recipe), clamps, recipe.sampling, detail=True)
         self._rest()
         self._generation, self._recipe, self._steps, self._watching = generation, recipe, [], None
-        written = tuple(map(str, generation.clamps))
+        written = self._obey(0, generation)
         self._send(wire.Started(id=request.id, prompt=generation.prompt.tokens, clamps=written))
 
     def _sweep(self, request: wire.StartSweep) -> None:
@@ -196,8 +208,8 @@ class ModelServer:
     def _change(self, request: wire.ChangeClamps) -> None:
         generation = self._writing()
         generation.change([parse_clamp(clamp) for clamp in request.clamps])
-        written = tuple(map(str, generation.clamps))
-        self._send(wire.Changed(id=request.id, clamps=written, from_token=len(generation.clamped.tokens)))
+        token = len(generation.clamped.tokens)
+        self._send(wire.Changed(id=request.id, clamps=self._obey(token, generation), from_token=token))
 
     def _write(self) -> None:
         """Generate one token."""
@@ -250,6 +262,7 @@ class ModelServer:
                 prompt=generation.prompt.tokens,
                 tokens=len(self._steps),
                 writing=self._going is not None,
+                obeyed=tuple(self._obeyed),
             )
         )
         for step in self._steps:

@@ -279,11 +279,15 @@ class ModelClient:
         if recipe is None or self._starting:
             return
         self.is_open, self._going = True, message.id
-        self.recipe = self._wanted = self.begun = recipe
+        first, *later = message.obeyed or [wire.ClampStretch(token=0, clamps=recipe.clamps)]
+        self.recipe = self._wanted = recipe
+        self.begun = replace(recipe, clamps=first.clamps)
         self.recalled = True
         self._clamps = self._in_force = recipe.clamps
         self.phase = Phase.WRITING
-        self._renew(message.prompt, recipe.clamps)
+        self._renew(message.prompt, first.clamps)
+        for stretch in later:
+            self.writing.obey(stretch.token, stretch.clamps)
 
     def _renew(self, prompt: tuple[int, ...], clamps: Sequence[str]) -> None:
         """Begin with an empty text; the same feature's activations are sent along."""

@@ -6,11 +6,10 @@ import re
 from typing import NamedTuple
 
 from monosem_tui.keys.actions import Action
+from monosem_tui.model.word_match import BEGINNING, INSIDE, LETTERS, SLIP, WHOLE, is_slip, may_slip
 
 LITTLE = frozenset({"a", "an", "and", "as", "by", "in", "it", "of", "on", "or", "the", "to"})
 """Words that are ignored in a search."""
-WHOLE, BEGINNING, INSIDE, LETTERS = range(4)
-"""Kinds of match, best first: a whole word, the start of one, a part of one, its letters in order."""
 
 
 class Offer(NamedTuple):
@@ -24,20 +23,20 @@ class RankedOffer(NamedTuple):
     """An offer that matches a text."""
 
     offer: Offer
-    scattered: bool
-    """Whether it matches by scattered letters only."""
+    worst: int = WHOLE
+    """Kind of its worst match, where that is a slip or scattered letters."""
 
 
 def found(offers: list[Offer], text: str) -> list[Offer]:
     """Return the offers that every word of `text` matches: available actions and better matches first.
 
-    Matches by scattered letters come last.
+    Matches with a slip, and by scattered letters, come last.
     """
     return [one.offer for one in ranked(offers, text)]
 
 
 def ranked(offers: list[Offer], text: str) -> list[RankedOffer]:
-    """Return the offers of `found`, and which of them match by scattered letters."""
+    """Return the offers of `found`, and which of them match with a slip or by scattered letters."""
     words = text.casefold().split()
     typed = [word for word in words if word not in LITTLE] or words
     matching = []
@@ -46,11 +45,14 @@ def ranked(offers: list[Offer], text: str) -> list[RankedOffer]:
         matches = [one for one in distances if one is not None]
         if len(matches) == len(typed):
             begins = offer.action.title.casefold().startswith(text.casefold().strip())
-            matching.append((LETTERS in matches, bool(offer.why_not), sum(matches), not begins, place, offer))
+            worst = max(matches, default=WHOLE)
+            matching.append(
+                (worst if worst >= SLIP else WHOLE, bool(offer.why_not), sum(matches), not begins, place, offer)
+            )
     if not matching and all(word in LITTLE for word in words):
         inside = [offer for offer in offers if text.casefold().strip() in offer.action.title.casefold()]
-        return [RankedOffer(offer, scattered=False) for offer in inside]
-    return [RankedOffer(one[-1], scattered=one[0]) for one in sorted(matching, key=lambda one: one[:-1])]
+        return [RankedOffer(offer) for offer in inside]
+    return [RankedOffer(one[-1], one[0]) for one in sorted(matching, key=lambda one: one[:-1])]
 
 
 def _distance(word: str, action: Action) -> int | None:
@@ -63,6 +65,8 @@ def _distance(word: str, action: Action) -> int | None:
         return BEGINNING
     if any(word in one for one in words):
         return INSIDE
+    if may_slip(word) and any(is_slip(word, one) for one in words):
+        return SLIP
     # A single letter would match nearly everything.
     scattered = re.compile(".*".join(map(re.escape, word)))
     return LETTERS if len(word) > 1 and any(map(scattered.match, words)) else None

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monosem_tui.model.command_search import Offer, RankedOffer, ranked
-from monosem_tui.model.word_index import NONE, SCATTERED, WordIndex, words_of
+from monosem_tui.model.word_index import NONE, SCATTERED, SLIPPED, WordIndex, words_of
+from monosem_tui.model.word_match import LETTERS, SLIP
 
 MOST = 100
 """Findings that are kept."""
@@ -111,7 +112,7 @@ def search(
         Superseded: it is not.
     """
     parts = words_of(text)
-    commands = [RankedOffer(offer, scattered=False) for offer in offers] if not parts else ranked(offers, text)
+    commands = [RankedOffer(offer) for offer in offers] if not parts else ranked(offers, text)
     hits = [_command_hit(place, one) for place, one in enumerate(commands)]
     total = len(commands)
     for source in sources if parts else ():
@@ -130,7 +131,7 @@ def search(
 def _command_hit(place: int, found: RankedOffer) -> _Hit:
     offer = found.offer
     finding = Finding(Kind.COMMAND, offer.action.id, offer.action.title, offer=offer)
-    cost = COMMAND_COST + (SCATTERED if found.scattered else 0)
+    cost = COMMAND_COST + {SLIP: SLIPPED, LETTERS: SCATTERED}.get(found.worst, 0)
     return _Hit(cost, _ORDER[Kind.COMMAND], place, lambda: finding)
 
 

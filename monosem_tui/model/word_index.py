@@ -10,17 +10,26 @@ from __future__ import annotations
 
 import re
 from array import array
-from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-WHOLE, BEGINNING, INSIDE, LETTERS = range(4)
-"""Kinds of match, best first: a whole word, the start of one, a part of one, its letters in order."""
-FIELD, SCATTERED, NONE = 10, 1000, 30_000
-"""Cost of each rank of a field, of a match by scattered letters, and the mark of no match."""
+from monosem_tui.model.word_match import (
+    BEGINNING,
+    INSIDE,
+    LETTERS,
+    SLIP,
+    WHOLE,
+    kept_half,
+    may_slip,
+    slips,
+    with_beginning,
+)
+
+FIELD, SLIPPED, SCATTERED, NONE = 10, 500, 1000, 30_000
+"""Cost of each rank of a field, of a match with a slip, of one by scattered letters, and the mark of no match."""
 LEAST_LETTERS = 3
 """Letters from which scattered ones match: fewer would match nearly everything."""
 SLICE = 8192
@@ -100,19 +109,24 @@ class WordIndex:
             # What is passed over cannot hold the letter that is looked for, so there is one way to match.
             steps = [f"[^{re.escape(letter)}]*{re.escape(letter)}" for letter in part[1:]]
             scattered = re.compile(re.escape(part[0]) + "".join(steps))
-            first, last = bisect_left(words, part[0]), bisect_left(words, chr(ord(part[0]) + 1))
-            for start in range(first, last, SLICE):
+            begun = with_beginning(words, part[0])
+            for start in range(0, len(begun), SLICE):
                 self._go_on(wanted)
-                found = [n for n in range(start, min(start + SLICE, last)) if scattered.match(words[n])]
-                quality_W[found] = SCATTERED + LETTERS
+                quality_W[[n for n in begun[start : start + SLICE] if scattered.match(words[n])]] = SCATTERED + LETTERS
+        slipping = may_slip(part)
+        held = kept_half(part) if slipping else part
+        holding: list[int] = []
         for start in range(0, len(words), SLICE):
             self._go_on(wanted)
-            found = [n for n, word in enumerate(words[start : start + SLICE], start) if part in word]
-            quality_W[found] = INSIDE
-        first, last = bisect_left(words, part), bisect_left(words, part + "\U0010ffff")
-        quality_W[first:last] = BEGINNING
-        if first < len(words) and words[first] == part:
-            quality_W[first] = WHOLE
+            holding += [n for n, word in enumerate(words[start : start + SLICE], start) if held in word]
+        if slipping:
+            quality_W[slips(words, part, holding)] = SLIPPED + SLIP
+            holding = [n for n in holding if part in words[n]]
+        quality_W[holding] = INSIDE
+        begun = with_beginning(words, part)
+        quality_W[begun.start : begun.stop] = BEGINNING
+        if begun and words[begun.start] == part:
+            quality_W[begun.start] = WHOLE
         return quality_W
 
     @staticmethod

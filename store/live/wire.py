@@ -31,7 +31,7 @@ from store.live.model_outputs import ClampSweep, End, PromptFeature, ReadToken, 
 from store.live.recipe import Recipe
 from store.settings.subject import Weights
 
-PROTOCOL = 3
+PROTOCOL = 4
 LONGEST, LONGEST_REQUEST = 1 << 24, 1 << 20
 """Bytes of an answer and of a request at most."""
 
@@ -247,6 +247,14 @@ class Branched(_Numbered):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClampStretch:
+    """Clamps that held from a token on, until the next stretch."""
+
+    token: int
+    clamps: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recalled(_Numbered):
     """The present text."""
 
@@ -257,6 +265,8 @@ class Recalled(_Numbered):
     """Number of Stepped that follow at once."""
     writing: bool = False
     """Whether it is being generated."""
+    obeyed: tuple[ClampStretch, ...] = ()
+    """The clamps that it was written with, by ascending tokens, the first from token 0 on."""
 
 
 @dataclass(frozen=True, kw_only=True)

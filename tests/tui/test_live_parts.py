@@ -229,3 +229,21 @@ def test_a_change_in_the_prompt_acts_when_it_is_read_again() -> None:
         process.says = [wire.Changed(id=4, clamps=clamps, from_token=1)]
         talk.hear()
         assert said in talk.said
+
+
+def test_a_text_of_an_earlier_session_keeps_the_clamps_of_each_token() -> None:
+    process = Scripted()
+    talk = ModelClient(Path("run"), lambda: process, comes_back=True)
+    talk.wake_up()
+    process.says = [READY]
+    talk.hear()
+    recall = process.told[-1]
+    assert isinstance(recall, wire.Recall)
+    obeyed = [wire.ClampStretch(token=n, clamps=clamps) for n, clamps in ((0, ("3=max",)), (2, ("3=*2",)), (3, ()))]
+    found = wire.Recalled(id=recall.id, recipe=Recipe(prompt="once"), prompt=(0, 7), tokens=3, obeyed=tuple(obeyed))
+    process.says = [found, *(step(n, recall.id, n) for n in range(3))]
+    talk.hear()
+    assert [(one.token, one.clamps) for one in talk.writing.obeyed] == [(0, {"3=max"}), (2, {"3=*2"}), (3, set())]
+    assert talk.writing.stale([]) == [range(2), range(2, 3)]
+    assert talk.begun == Recipe(prompt="once", clamps=("3=max",))
+    assert talk.recipe == Recipe(prompt="once")

@@ -148,6 +148,7 @@ def test_a_text_goes_on_without_its_line_and_is_told_to_the_next(served: Served,
     back.tell(wire.Load(id=1, run=str(run.path)), wire.Recall(id=2))
     recalled = back.until(wire.Recalled)
     assert recalled.recipe == RECIPE
+    assert recalled.obeyed == (wire.ClampStretch(token=0, clamps=RECIPE.clamps),)
     rested = back.until(wire.Rested)
     assert (rested.id, rested.clamped_end) == (2, "length")
     assert back.tokens(2) == whole
@@ -159,6 +160,7 @@ def test_a_text_goes_on_without_its_line_and_is_told_to_the_next(served: Served,
     recalled = back.until(wire.Recalled)
     assert recalled.recipe == replace(RECIPE, clamps=())
     assert (recalled.tokens, recalled.writing) == (25, False)
+    assert [(one.token, one.clamps) for one in recalled.obeyed] == [(0, RECIPE.clamps), (20, ())]
     assert back.until(wire.Rested).clamped_end is None
     assert back.tokens(6)[:20] == whole[:20]
 

@@ -77,7 +77,14 @@ MESSAGES: list[wire.Request | wire.Answer] = [
     wire.Changed(id=7, clamps=("1=off",), from_token=3),
     wire.Branched(id=8, token=3),
     wire.Recalled(id=11, recipe=None),
-    wire.Recalled(id=11, recipe=RECIPE, prompt=(1, 2), tokens=3, writing=True),
+    wire.Recalled(
+        id=11,
+        recipe=RECIPE,
+        prompt=(1, 2),
+        tokens=3,
+        writing=True,
+        obeyed=(wire.ClampStretch(token=0, clamps=("3=9.5",)), wire.ClampStretch(token=2, clamps=())),
+    ),
     wire.Swept(
         id=9,
         sweep=ClampSweep(

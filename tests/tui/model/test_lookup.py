@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monosem_tui.model.command_search import Offer
@@ -15,17 +15,16 @@ from monosem_tui.model.lookup import MOST, Kind, LookupSource, search
 from monosem_tui.model.lookup_sources import DocumentSource, FeatureSource, RecipeSource
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.word_index import (
-    BEGINNING,
     FIELD,
-    INSIDE,
     NONE,
     SCATTERED,
-    WHOLE,
+    SLIPPED,
     IndexedText,
     Superseded,
     WordIndex,
     words_of,
 )
+from monosem_tui.model.word_match import BEGINNING, INSIDE, LETTERS, SLIP, WHOLE
 from store.live.recipe import Recipe
 from store.live.saved_recipes import KeptRecipe
 from store.notes.note_file import FeatureNotes
@@ -47,7 +46,7 @@ def test_every_entry_that_holds_the_letters_is_found_at_its_best(said: list[str]
         inside = [word for word in words if part in word]
         best = min((WHOLE if w == part else BEGINNING if w.startswith(part) else INSIDE for w in inside), default=None)
         if best is None:
-            assert cost == NONE or cost >= SCATTERED
+            assert cost == NONE or cost >= SLIPPED
         else:
             assert cost == best + FIELD * (n % 2)
 
@@ -55,14 +54,55 @@ def test_every_entry_that_holds_the_letters_is_found_at_its_best(said: list[str]
 def test_scattered_letters_come_last_and_begin_a_word() -> None:
     said = ["bookmarks", "the bkmrk", "a book of marks", "mark book"]
     index = WordIndex((IndexedText(n, 0, text) for n, text in enumerate(said)), len(said))
-    assert index.costs("bkmrk").tolist() == [SCATTERED + 3, WHOLE, NONE, NONE]
+    assert index.costs("bkmrk").tolist() == [SCATTERED + LETTERS, WHOLE, NONE, NONE]
     assert index.costs("bk").tolist() == [NONE, BEGINNING, NONE, NONE]
+
+
+def one_slip(typed: str, word: str) -> bool:
+    """Whether undoing any single slip in `typed` gives `word`."""
+    letters = sorted({*word, "x"})
+    cuts = [(typed[:n], typed[n:]) for n in range(len(typed) + 1)]
+    undone = {a + b[1:] for a, b in cuts if b} | {a + c + b for a, b in cuts for c in letters}
+    undone |= {a + c + b[1:] for a, b in cuts if b for c in letters}
+    undone |= {a + b[1] + b[0] + b[2:] for a, b in cuts if len(b) > 1}
+    return word in undone
+
+
+@settings(max_examples=1000)
+@given(st.text(alphabet="abc", min_size=4, max_size=7), st.text(alphabet="abc", min_size=3, max_size=8))
+def test_a_slip_is_found_wherever_it_is(typed: str, word: str) -> None:
+    index = WordIndex([IndexedText(0, 0, word)], 1)
+    (cost,) = index.costs(typed).tolist()
+    if typed in word:
+        assert cost == (WHOLE if word == typed else BEGINNING if word.startswith(typed) else INSIDE)
+    elif one_slip(typed, word):
+        assert cost == SLIPPED + SLIP
+    elif cost == SLIPPED + SLIP:  # of a beginning of the word, and what is typed last belongs to it
+        assert any(one_slip(typed, word[:n]) for n in range(3, len(word)))
+
+
+def test_slips_come_behind_parts_of_words() -> None:
+    said = ["elephants", "elehpant", "an elephant", "the elphant", "eleven", "white-elephantine", "elephent"]
+    index = WordIndex((IndexedText(n, 0, text) for n, text in enumerate(said)), len(said))
+    slipped = SLIPPED + SLIP
+    assert index.costs("elephant").tolist() == [BEGINNING, slipped, WHOLE, slipped, NONE, BEGINNING, slipped]
+    assert index.costs("elehp").tolist() == [slipped, BEGINNING, slipped, NONE, NONE, slipped, slipped]
+    assert index.costs("elpha").tolist() == [slipped, NONE, slipped, BEGINNING, NONE, slipped, NONE]
+    assert index.costs("sea").tolist() == [NONE] * len(said)
+
+
+def test_commands_are_found_with_a_slip() -> None:
+    offers = [Offer(action, "") for action in LIST]
+    title = next(action.title.split()[0] for action in LIST if len(action.title.split()[0]) > 5)
+    slipped = search([], offers, title[:2] + title[3] + title[2] + title[4:])
+    assert slipped[0].name.startswith(title)
 
 
 def test_texts_that_would_take_others_for_ever_do_not() -> None:
     index = WordIndex((IndexedText(n, 0, "a" * 2_000 + "c") for n in range(200)), 200)
     begun = time.process_time()
-    assert (index.costs("aaaaaaaaaaaaaaab") == NONE).all()
+    for typed in ("aaaaaaaaaaaaaaab", "a" * 1_000 + "bb", "aaabaaaa" * 100):
+        assert (index.costs(typed) == NONE).all()
     assert time.process_time() - begun < 2
 
 
