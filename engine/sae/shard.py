@@ -22,7 +22,6 @@ from torch.autograd.function import once_differentiable
 
 from engine.ranks.group import ALONE, Ranks, stopping_together
 from engine.sae.sparse.products import SparseEntries, TopKEntries
-from engine.sae.sparse.ragged import RaggedEntries
 
 DRAWN = 1 << 22
 """Numbers drawn at once, about."""
@@ -91,6 +90,8 @@ class FeatureShard:
         """
         if self.alone:
             return known_BK, TopKEntries(feature_BK, width)
+        from engine.sae.sparse.ragged import RaggedEntries
+
         kept_BK = self.among_largest(known_BK, k)
         first_B1 = width * torch.arange(len(known_BK), device=known_BK.device)[:, None]
         place_N, order_N = (first_B1 + feature_BK)[kept_BK].sort()
