@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -33,12 +33,13 @@ from engine.corpus.documents import Corpus, Document
 from engine.corpus.reading_order import Split, ordered
 from engine.data.text_encoder import EncodedDocument, Encoding
 from store.files.errors import MonosemError
+from store.index.text_spans import TokenSpans
 from store.settings.subject import HeldOut, Packing
 
 CHUNK_CHARACTERS = 1 << 18
 """Characters encoded at once: enough to keep the tokenizer's threads busy, few enough to repeat on resuming."""
 LOOKED_AHEAD = 1 << 21
-"""Most tokens kept by `look_ahead`, 12 bytes each."""
+"""Most tokens kept by `look_ahead`, 21 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class ContextSettings:
     """Passes over the corpus; None for endless."""
     held_out: HeldOut = "texts"
     """The rule by which text is held out."""
+    located: bool = False
+    """Whether contexts say what their tokens cover of the original text, where the tokenizer tells."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class ContextBatch:
     """The document of each token; for padding that of the first token."""
     role_BT: NDArray[np.uint8]
     """The role of each token's turn (store.settings.roles); 0 for tokens of no turn, and padding."""
+    spans_B: tuple[TokenSpans, ...] = ()
+    """The spans of the original text of each context's tokens, without padding; empty unless asked for."""
 
     def head(self, contexts: int) -> ContextBatch:
         """Return the first contexts of the batch."""
@@ -80,6 +85,7 @@ class ContextBatch:
             counted_BT=self.counted_BT[:contexts],
             document_BT=self.document_BT[:contexts],
             role_BT=self.role_BT[:contexts],
+            spans_B=self.spans_B[:contexts],
         )
 
     def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -105,6 +111,8 @@ class StreamPosition:
     """Documents of `carry_ids`: tokens before the chunk that were too few for a context."""
     carry_roles: list[int] = field(default_factory=list)
     """Roles of `carry_ids`; empty if they have none."""
+    carry_spans: Any = None
+    """The `TokenSpans` of `carry_ids`, in an index, which keeps no position; else None."""
 
 
 class EncodedContext(NamedTuple):
@@ -114,6 +122,12 @@ class EncodedContext(NamedTuple):
     documents: NDArray[np.int64]
     roles: NDArray[np.uint8]
     """See store.settings.roles; 0 for tokens of no turn."""
+    spans: TokenSpans | None = None
+    """The span of the original text of each token; None unless asked for."""
+
+
+Carry: TypeAlias = tuple[list[int], list[int], list[int], TokenSpans | None]
+"""Tokens too few for a context: the `carry_` fields of a position."""
 
 
 class ContextStream:
@@ -220,23 +234,25 @@ class ContextStream:
 
     def _pack(
         self, chunk: list[Document], position: StreamPosition, *, flush: bool
-    ) -> tuple[list[EncodedContext], tuple[list[int], list[int], list[int]]]:
-        encoded = self.encoding.documents(chunk)
+    ) -> tuple[list[EncodedContext], Carry]:
+        encoded = self.encoding.documents(chunk, located=self.settings.located)
         if self.settings.packing == "documents":
-            return self._separate(encoded), ([], [], [])
+            return self._separate(encoded), ([], [], [], None)
         carried = np.array(position.carry_ids, np.int32)
         parts = [
             EncodedContext(
                 carried,
                 np.array(position.carry_documents, np.int64),
                 np.array(position.carry_roles or np.zeros(len(carried)), np.uint8),
+                position.carry_spans or TokenSpans.nothing(len(carried)),
             ),
             *map(whole_document, encoded),
         ]
-        ids, documents, roles = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return cut_contexts(
-            EncodedContext(ids, documents, roles), self.settings.context, self.encoding.bos_id, flush=flush
-        )
+        *columns, spans = zip(*parts, strict=True)
+        ids, documents, roles = (np.concatenate(each) for each in columns)
+        known = None if any(one is None for one in spans) else TokenSpans.joined(spans)
+        stream = EncodedContext(ids, documents, roles, known)
+        return cut_contexts(stream, self.settings.context, self.encoding.bos_id, flush=flush)
 
     def _separate(self, encoded: list[EncodedDocument]) -> list[EncodedContext]:
         """Return contexts of one document each, sorted by length so that batches need little padding."""
@@ -247,9 +263,9 @@ class ContextStream:
 
 def cut_contexts(
     stream: EncodedContext, size: int, bos: int | None, *, flush: bool = True
-) -> tuple[list[EncodedContext], tuple[list[int], list[int], list[int]]]:
+) -> tuple[list[EncodedContext], Carry]:
     """Cut a stream into contexts, each beginning with BOS if there is one; return them and the rest."""
-    ids, documents, roles = stream.ids, stream.documents, stream.roles
+    ids, documents, roles, spans = stream
     contexts, at = [], 0
     while at < len(ids):
         head = bos is not None and ids[at] != bos
@@ -262,17 +278,19 @@ def cut_contexts(
             piece = np.concatenate([np.array([bos], np.int32), piece])
             owners = np.concatenate([owners[:1], owners])
             of_turns = np.concatenate([np.zeros(1, np.uint8), of_turns])
-        contexts.append(EncodedContext(piece, owners, of_turns))
+        covered = None if spans is None else spans.part(at, at + take, documents, head=head)
+        contexts.append(EncodedContext(piece, owners, of_turns, covered))
         at += take
     rest = roles[at:].tolist() if roles[at:].any() else []
-    return contexts, (ids[at:].tolist(), documents[at:].tolist(), rest)
+    left = None if spans is None else spans.part(at, len(ids), documents, head=False)
+    return contexts, (ids[at:].tolist(), documents[at:].tolist(), rest, left)
 
 
 def whole_document(encoded: EncodedDocument) -> EncodedContext:
     """Return a document as one long context."""
     ids = np.array(encoded.ids, np.int32)
     roles = np.zeros(len(ids), np.uint8) if encoded.role_N is None else encoded.role_N
-    return EncodedContext(ids, np.full(len(ids), encoded.number, np.int64), roles)
+    return EncodedContext(ids, np.full(len(ids), encoded.number, np.int64), roles, encoded.spans)
 
 
 def padded(encoding: Encoding, contexts: Sequence[EncodedContext], first: int = 0) -> ContextBatch:
@@ -286,7 +304,8 @@ def padded(encoding: Encoding, contexts: Sequence[EncodedContext], first: int = 
         document[row] = context.documents[0]
         document[row, :n] = context.documents
         role[row, :n] = context.roles
-    return ContextBatch(first, tokens, mask, mask & encoding.counted(tokens), document, role)
+    spans = tuple(context.spans for context in contexts if context.spans is not None)
+    return ContextBatch(first, tokens, mask, mask & encoding.counted(tokens), document, role, spans)
 
 
 def _chunks(documents: Iterator[Document]) -> Iterator[tuple[list[Document], bool]]:

@@ -5,7 +5,7 @@ Shapes: N tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,9 @@ from transformers import PreTrainedTokenizerBase
 from engine.corpus.conversations import Turn
 from engine.corpus.documents import Document
 from engine.data.chat_template import chat_text
+from engine.data.token_offsets import SPACE_MARKS, Offsets, offsets_in_turns, spans_of
 from store.files.errors import MonosemError
+from store.index.text_spans import TokenSpans
 from store.settings.roles import role_code
 
 
@@ -27,6 +29,10 @@ class EncodedChat(NamedTuple):
     ids: list[int]
     role_N: NDArray[np.uint8]
     """The role of each token's turn (store.settings.roles); 0 for the template's own tokens."""
+    offsets: Offsets
+    """The range of characters of `text` that each token has."""
+    turns: tuple[tuple[int, int, int], ...]
+    """See `ChatText.spans`."""
 
 
 class EncodedDocument(NamedTuple):
@@ -36,6 +42,8 @@ class EncodedDocument(NamedTuple):
     ids: list[int]
     role_N: NDArray[np.uint8] | None = None
     """The role of each token's turn, in a conversation."""
+    spans: TokenSpans | None = None
+    """The bytes of its text that each token covers; None unless asked for."""
 
 
 @dataclass(frozen=True)
@@ -87,24 +95,69 @@ class Encoding:
         role_N = np.zeros(len(ids), np.uint8)
         for number, start, end in chat.spans:
             role_N[(first_N < end) & (end_N > start)] = role_code(turns[number].role)
-        return EncodedChat(chat.text, ids, role_N)
+        return EncodedChat(chat.text, ids, role_N, offsets, chat.spans)
 
-    def documents(self, documents: Sequence[Document]) -> list[EncodedDocument]:
+    def documents(self, documents: Sequence[Document], *, located: bool = False) -> list[EncodedDocument]:
         """Return the token ids of documents with what begins or ends each, and the roles of conversations' tokens.
+
+        With `located`, also what they cover of the text: of the messages in conversations, nothing for given ids.
 
         Raises:
             MonosemError: a conversation does not fit the chat template, or an id is beyond the vocabulary.
         """
-        texts = iter(self.encode([one.text for one in documents if one.ids is None and not one.turns]))
+        texts = [one.text for one in documents if one.ids is None and not one.turns]
+        if located and self.locates:
+            return self._located_documents(documents, iter(self._located_texts(texts)))
+        found = iter(self.encode(texts))
         encoded = []
         for one in documents:
             if one.turns:
                 chat = self.conversation(one.turns)
                 encoded.append(EncodedDocument(one.number, chat.ids, chat.role_N))
             elif one.ids is None:
-                encoded.append(EncodedDocument(one.number, self.frame(next(texts))))
+                encoded.append(EncodedDocument(one.number, self.frame(next(found))))
             else:
                 encoded.append(EncodedDocument(one.number, self._known(one)))
+        return encoded
+
+    @property
+    def locates(self) -> bool:
+        """Whether the tokenizer tells the places of its tokens in a text."""
+        return getattr(self.tokenizer, "backend_tokenizer", None) is not None
+
+    def _located_texts(self, texts: Sequence[str]) -> list[tuple[list[int], Offsets]]:
+        """Return ids and offsets of texts, with leading spaces: a post-processor would take them off."""
+        backend = self._backend()
+        trims, backend.post_processor = backend.post_processor, None
+        try:
+            found = backend.encode_batch(list(texts), add_special_tokens=False)
+        finally:
+            backend.post_processor = trims
+        return [(one.ids, one.offsets) for one in found]
+
+    def _located_documents(
+        self, documents: Sequence[Document], texts: Iterator[tuple[list[int], Offsets]]
+    ) -> list[EncodedDocument]:
+        marks = {self._backend().token_to_id(mark) for mark in SPACE_MARKS}
+        encoded = []
+        for one in documents:
+            if one.turns:
+                chat = self.conversation(one.turns)
+                contents = [turn.content for turn in one.turns]
+                offsets = offsets_in_turns(chat.offsets, chat.turns, chat.text, contents)
+                spans = spans_of(one.number, one.text, offsets)
+                encoded.append(EncodedDocument(one.number, chat.ids, chat.role_N, spans))
+            elif one.ids is None:
+                ids, offsets = next(texts)
+                if ids and ids[0] in marks and not one.text.startswith((" ", *SPACE_MARKS)):
+                    offsets[0] = (0, 0)  # a space that the tokenizer puts before the text
+                framed = self.frame(ids)
+                before = int(self.bos_id is not None)
+                spans = spans_of(one.number, one.text, offsets, before, len(framed) - len(ids) - before)
+                encoded.append(EncodedDocument(one.number, framed, None, spans))
+            else:
+                ids = self._known(one)
+                encoded.append(EncodedDocument(one.number, ids, None, TokenSpans.nothing(len(ids))))
         return encoded
 
     def _known(self, document: Document) -> list[int]:

@@ -40,6 +40,7 @@ from store.index.segment import (
     write_common,
 )
 from store.index.segment_writer import checked_memory
+from store.index.text_spans import TokenSpans
 from store.run.folder import RunFolder
 from store.run.ordinary import save_limits
 from store.run.weights import load_sae, sae_digest
@@ -76,7 +77,7 @@ def build_index(
         MonosemError: the run has no sae.h5, `tokens` is not positive, or unfinished segments are from other settings.
     """
     memory, place = checked_memory(memory), place or run
-    stream = subject.stream("all")
+    stream = subject.stream("all", located=True)
     n_contexts, text = _begun(run, place, subject, stream, tokens, progress, ranks)
     at_once = forward_contexts(subject.context)
     write_segments(place, n_contexts, text.between, memory, progress, at_once=at_once, ranks=ranks)
@@ -150,6 +151,7 @@ def token_rows(batch: ContextBatch, outlier_N: NDArray[np.bool_] | None = None) 
         length_C=real_BT.sum(1).astype(np.int32),
         role_N=batch.role_BT[real_BT],
         outlier_N=marked_BT[real_BT],
+        spans=TokenSpans.joined(batch.spans_B) if batch.spans_B else None,
     )
 
 

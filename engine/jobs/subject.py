@@ -53,13 +53,13 @@ class Subject:
         site, target = self.site(), self.target()
         return [site] if target == site else [site, target]
 
-    def stream(self, split: Split, *, epochs: int | None = 1) -> ContextStream:
-        """Return the contexts of one split of the corpus, in seeded order."""
+    def stream(self, split: Split, *, epochs: int | None = 1, located: bool = False) -> ContextStream:
+        """Return the contexts of one split of the corpus, in seeded order; see `ContextSettings` for the rest."""
         s = self.settings
         return ContextStream(
             self.corpus,
             self.encoding,
-            ContextSettings(self.context, s.packing, s.order_seed, split, epochs, s.held_out),
+            ContextSettings(self.context, s.packing, s.order_seed, split, epochs, s.held_out, located),
         )
 
     def on(self, settings: SubjectSettings) -> Subject:

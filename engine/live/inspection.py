@@ -58,7 +58,7 @@ def contexts_of(live: LiveModel, document: Document) -> list[EncodedContext]:
         MonosemError: the text is empty, or a chat does not fit the model's template.
     """
     if document.turns or document.ids is not None:
-        ((number, ids, role_N),) = live.encoding.documents([document])
+        number, ids, role_N, _ = live.encoding.documents([document])[0]
     else:
         number, ids, role_N = document.number, live.encoding.encode([document.text])[0], None
     if not ids:

@@ -9,9 +9,11 @@ from store.files.errors import MonosemError
 SCHEMA_VERSION = 2
 """Version of what monosem writes, wherever version 2 can say it. Version 2 splits the ids of more than 65 536 features
 into two columns (`store.index.feature_ids` reads both)."""
-NEWEST_VERSION = 3
-"""The newest version that can be read. Version 3 is that of index files whose activations have exponents
-(`store.index.exponents`)."""
+EXPONENTS_VERSION = 3
+"""Version of index files whose activations have exponents (`store.index.exponents`)."""
+NEWEST_VERSION = 4
+"""The newest version that can be read: that of index files which know what each token covers of the original text
+(`store.index.text_spans`)."""
 
 
 def check_version(found: int, path: Path) -> None:

@@ -10,6 +10,10 @@ Datasets of features.h5, for N tokens, F features, V vocabulary tokens and nnz a
     corpus/outliers                     Q int64           places of outlier tokens, where there are any
     corpus/contexts/{start,length,document}               per context as the model read it
     corpus/documents/{start,id}                           per document part: its first token, and the document's number
+    corpus/text/{skipped,length}        N int32           bytes of the original text between a token and the one before,
+                                                          and of the token: see `text_spans`, as for the next two
+    corpus/text/start                   C int64           the byte where the text of a context begins
+    corpus/text/{bytes,digest}          R int64, R×16     of each document part: length and digest of its text
     vocab/strings, vocab/offsets        bytes, V+1        the bytes of every token
     forward/indptr, feature, act        N+1 int64, nnz uint16, nnz float16     by token, ascending by feature
     forward/feature_high                nnz uint8         upper bits of `feature`, with more than 65 536 features

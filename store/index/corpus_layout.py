@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
 from store.index.index_part import IndexPart
 from store.settings.roles import Role, role_code
+
+if TYPE_CHECKING:
+    from store.index.text_spans import TextColumns
 
 Places = NDArray[np.int64]
 
@@ -59,6 +62,36 @@ class CorpusLayout:
         start, number = self._column("documents/start", shifted=True), self._column("documents/id")
         begins = np.diff(number, prepend=number[:1] - 1) != 0  # a part may continue the document of the one before
         return Documents(start[begins], number[begins])
+
+    @cached_property
+    def text(self) -> TextColumns | None:
+        """The bytes of the original text that each token covers; None for an index that does not know them."""
+        # Modules that few commands need.
+        from store.index.offsets_file import offsets_beside
+        from store.index.text_spans import BY_RUN, BY_TOKEN, checked_columns, read_spans
+
+        if not any("corpus/text/length" in part.file.names for part in self._parts):
+            return offsets_beside(self._path, self.contexts.start, self.documents.start)
+        start, number = self._column("documents/start", shifted=True), self._column("documents/id")
+        begins = np.diff(number, prepend=number[:1] - 1) != 0
+        with reading(self._path):
+            skipped, length = (self._known(name, "N") for name in BY_TOKEN)
+            n_bytes, digest = (self._known(name, "R")[begins] for name in BY_RUN)
+            columns = read_spans(skipped, length, self._known("start", "C"), self.contexts.start, start)
+            return checked_columns(*columns, n_bytes, digest, self.documents.start)
+
+    def _known(self, name: str, axis: str) -> NDArray[Any]:
+        """Read a column of the text, zeros for parts that have none."""
+        from store.index.text_spans import DIGEST_BYTES
+
+        pieces = []
+        for part in self._parts:
+            if f"corpus/text/{name}" in part.file.names:
+                pieces.append(part.file.whole(f"corpus/text/{name}"))
+            else:
+                n_rows = part.file.lengths[axis]
+                pieces.append(np.zeros((n_rows, DIGEST_BYTES) if name == "digest" else n_rows, np.uint8))
+        return np.concatenate(pieces)
 
     @cached_property
     def roles(self) -> NDArray[np.uint8] | None:

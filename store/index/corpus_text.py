@@ -114,7 +114,7 @@ def _text_block(vocabulary: Vocabulary, ids: NDArray[np.int32], begins: Places, 
     breaks_N[inner] = 1
     end_N += np.cumsum(breaks_N)
     text = np.insert(raw, cuts, ord("\n")).tobytes().decode("utf-8", errors="surrogateescape")
-    byte_C = _character_bytes(text)
+    byte_C = character_bytes(text)
     first_S = np.append(0, cuts + np.arange(len(cuts)) + 1)
     last_S = np.append(cuts + np.arange(len(cuts)), end_N[-1])
     if byte_C is not None:
@@ -123,7 +123,7 @@ def _text_block(vocabulary: Vocabulary, ids: NDArray[np.int32], begins: Places, 
     return TextBlock(int(begins[0]), text, first_S.tolist(), last_S.tolist(), byte_C, end_N - length_N, end_N)
 
 
-def _character_bytes(text: str) -> Places | None:
+def character_bytes(text: str) -> Places | None:
     """Return the first byte of each character of escaped text, and the end; None where every character is one byte."""
     if text.isascii():
         return None

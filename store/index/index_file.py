@@ -7,6 +7,7 @@ listed tokens, K neighbours, M neurons, H bins, D and O widths of encoder and de
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,14 @@ from store.settings.roles import ROLES
 
 _TOKENS = str(1 << 24)
 """End (exclusive) of token ids, as `store.index.columns` packs them; embeddings may be padded beyond the vocabulary."""
+_OF_TEXT: Rules = {
+    "corpus/text/skipped": ArrayRule("i4", "N"),
+    "corpus/text/length": ArrayRule("i4", "N", low=0),
+    "corpus/text/start": ArrayRule("i8", "C", low=0),
+    "corpus/text/bytes": ArrayRule("i8", "R", low=0),
+    "corpus/text/digest": ArrayRule("u1", "R 16"),
+}
+"""Rules for the columns of `store.index.text_spans`."""
 _BY_TOKEN: Rules = {
     "corpus/tokens": ArrayRule("i4", "N", low=0, end=_TOKENS),
     "corpus/counted": ArrayRule("?", "N"),
@@ -35,6 +44,7 @@ _BY_TOKEN: Rules = {
     "corpus/contexts/document": ArrayRule("i8", "C"),
     "corpus/documents/start": ArrayRule("i8", "R", end="N", order="starts"),
     "corpus/documents/id": ArrayRule("i8", "R"),
+    **{name: replace(rule, optional=True) for name, rule in _OF_TEXT.items()},
     "forward/indptr": ArrayRule("i8", "N+1", low=0, end="E+1", order="offsets"),
     "forward/feature": ArrayRule("u2 u4", "E"),
     "forward/feature_high": ArrayRule("u1", "E", optional=True),
@@ -70,6 +80,7 @@ RULES: Mapping[str, Rules] = {
     "segment": _BY_TOKEN,
     "common": _OF_WEIGHTS,
     "features": {**_BY_TOKEN, **_OF_WEIGHTS},
+    "offsets": _OF_TEXT,
 }
 
 

@@ -22,8 +22,10 @@ from store.files.sealed_hdf5 import create_sealed, open_sealed, put
 from store.index.columns import CorpusColumns
 from store.index.exponents import Exponents, schema_version
 from store.index.index_file import IndexFile, check_consecutive, open_segment
+from store.index.offsets_file import offsets_path
 from store.index.segment import common_path, covered, read_plan, segment_path
 from store.index.segment_columns import joined, joined_packed
+from store.index.text_spans import BY_CONTEXT, BY_RUN, BY_TOKEN, GROUP
 
 MAX_TOKENS = 1 << 32
 """Tokens that the uint32 of inverted/token can number."""
@@ -76,7 +78,7 @@ def merge(
     with (
         reading(index),
         IndexFile.open(common_path(index), "common") as file,
-        create_sealed(target, "features", schema_version(file.exponent_F)) as out,
+        create_sealed(target, "features", schema_version(file.exponent_F, located=_are_located(paths))) as out,
     ):
         out.attrs["plan"] = plan.to_json()
         out.attrs["first_token"] = 0
@@ -88,6 +90,16 @@ def merge(
         _merge_corpus(out, paths)
         _merge_forward(out, paths)
         _merge_inverted(out, segments, memory, file.exponent_F)
+    offsets_path(target).unlink(missing_ok=True)  # of the index before
+
+
+def _are_located(paths: Sequence[Path]) -> bool:
+    """Return whether any segment knows what its tokens cover of the original text."""
+    for path in paths:
+        with open_sealed(path, "segment") as file:
+            if GROUP in file:
+                return True
+    return False
 
 
 def _located(path: Path, common: IndexFile) -> SegmentArrays:
@@ -130,6 +142,16 @@ def _merge_corpus(out: h5py.File, paths: Sequence[Path]) -> None:
         joined(contexts, name, paths, f"corpus/contexts/{name}")
     joined(documents, "start", paths, "corpus/documents/start", add=first_tokens, skip=begins)
     joined(documents, "id", paths, "corpus/documents/id", skip=begins)
+    if not _are_located(paths):
+        return
+    text = corpus.create_group("text")
+    for names, size_of, skip in (
+        (BY_TOKEN, "tokens", []),
+        (BY_CONTEXT, "contexts/start", []),
+        (BY_RUN, "documents/id", begins),
+    ):
+        for name in names:
+            joined_packed(text, name, paths, f"{GROUP}/{name}", size_of=f"corpus/{size_of}", skip=skip)
 
 
 def _merge_forward(out: h5py.File, paths: Sequence[Path]) -> None:

@@ -31,6 +31,7 @@ from store.index.vocabulary import Vocabulary
 from store.run.counted_noun import CountedNoun, noun_of
 
 if TYPE_CHECKING:
+    from store.index.text_spans import TokenSpans
     from store.run.weights import SaeWeights
 
 MAX_ACT = float(np.finfo(np.float16).max)
@@ -126,6 +127,8 @@ class TokenRows:
     """The role of each token's turn (store.settings.roles); None for text without turns."""
     outlier_N: NDArray[np.bool_] | None = None
     """Which tokens are outliers; None for none."""
+    spans: TokenSpans | None = None
+    """The bytes of its document's original text that each token covers; None where it is not known."""
 
 
 def common_path(index: Path) -> Path:
@@ -259,7 +262,8 @@ class SegmentBuilder:
         """Merge the sorted runs and write the segment, all or nothing. The builder cannot be used afterwards."""
         vocab = np.concatenate([rows.token_N for rows in self._rows]).astype(np.int32, copy=False)
         columns, n_entries = CorpusColumns.empty(self._count_F, self._exponent_F), int(self._count_F.sum())
-        with create_sealed(path, "segment", schema_version(self._exponent_F)) as file:
+        located = any(rows.spans is not None and rows.spans.texts for rows in self._rows)
+        with create_sealed(path, "segment", schema_version(self._exponent_F, located=located)) as file:
             file.attrs["first_token"] = first_token
             file.attrs["first_context"] = first_context
             file.attrs["clipped"] = self.clipped
@@ -354,7 +358,7 @@ def _write_inverted(
 
 
 def _write_corpus(group: h5py.Group, rows: list[TokenRows]) -> None:
-    """Write tokens, which of them count, their roles if any has one, contexts, and runs of documents.
+    """Write tokens, which count, roles and texts where there are any, contexts, and runs of documents.
 
     All offsets are relative to this file.
     """
@@ -377,3 +381,10 @@ def _write_corpus(group: h5py.Group, rows: list[TokenRows]) -> None:
     documents = group.create_group("documents")
     put(documents, "start", runs)
     put(documents, "id", document[runs])
+    if not any(r.spans for r in rows):
+        return
+    from store.index.text_spans import TokenSpans, write_spans
+
+    spans = TokenSpans.joined([r.spans or TokenSpans.nothing(len(r.token_N)) for r in rows])
+    if spans.texts:
+        write_spans(group, spans, document, start)

@@ -47,23 +47,31 @@ def joined(
 
 
 def joined_packed(
-    group: h5py.Group, name: str, paths: Sequence[Path], source: str, *, size_of: str | None = None
+    group: h5py.Group,
+    name: str,
+    paths: Sequence[Path],
+    source: str,
+    *,
+    size_of: str | None = None,
+    skip: Sequence[int] = (),
 ) -> None:
     """Write like `joined`, into a compressed dataset: whole chunks at a time, so its bytes show no segments.
 
     A segment without the dataset counts as zeros, as many as its dataset `size_of` has values.
     """
     total, dtype = _size(paths, source, size_of or source)
+    row = _row(paths, source)
+    total -= sum(skip)
     if not total:
-        put(group, name, np.empty(0, dtype))
+        put(group, name, np.empty((0, *row), dtype))
         return
-    target = group.create_dataset(name, (total,), dtype, compression="gzip", compression_opts=4, shuffle=True)
+    target = group.create_dataset(name, (total, *row), dtype, compression="gzip", compression_opts=4, shuffle=True)
     rows = max(1, ROWS // target.chunks[0]) * target.chunks[0]
-    left, at = np.empty(0, dtype), 0
-    for path in paths:
+    left, at = np.empty((0, *row), dtype), 0
+    for path, first in zip(paths, skip or repeat(0)):  # noqa: B905 - repeat has no end
         with open_sealed(path, "segment") as file:
-            column = file[source] if source in file else np.zeros(len(file[size_of]), dtype)
-            for block in _blocks(column, 0, rows):
+            column = file[source] if source in file else np.zeros((len(file[size_of]), *row), dtype)
+            for block in _blocks(column, first, rows):
                 left = np.concatenate([left, block])
                 whole = len(left) - len(left) % rows
                 target[at : at + whole] = left[:whole]
@@ -78,6 +86,15 @@ def _size(paths: Sequence[Path], source: str, size_of: str) -> tuple[int, np.dty
             total += len(file[size_of])
             dtype = file[source].dtype if source in file else dtype
     return total, dtype
+
+
+def _row(paths: Sequence[Path], source: str) -> tuple[int, ...]:
+    """Return the shape of one value of a dataset, () for a number."""
+    for path in paths:
+        with open_sealed(path, "segment") as file:
+            if source in file:
+                return tuple(file[source].shape[1:])
+    return ()
 
 
 def _blocks(dataset: h5py.Dataset | NDArray[Any], first: int, rows: int) -> Iterator[NDArray[Any]]:

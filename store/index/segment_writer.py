@@ -21,7 +21,7 @@ from store.index.segment import SegmentBuilder, SparseRows, TokenRows, covered, 
 
 ENTRY_BYTES = 36
 """Bytes per activation: 14 while it is collected, up to 20 while it is sealed."""
-TOKEN_BYTES = 96
+TOKEN_BYTES = 112
 """Bytes per token, collected and sealed."""
 FEATURE_BYTES = 160
 """Bytes per feature for its columns while a segment is sealed."""

@@ -32,7 +32,7 @@ WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 FIRST = {"held_out": "documents"}
 """Settings that monosem 0.1 did not record, as it had them."""
 _LEFTOVER = re.compile(
-    r"\.((run|tokenizer)\.json|(sae|ordinary|vocabulary|features|kinds|common|(step|shard|seg|early)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
+    r"\.((run|tokenizer)\.json|(sae|ordinary|vocabulary|features|offsets|kinds|common|(step|shard|seg|early)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
 )
 """Names of a run's temporary files and folders."""
 

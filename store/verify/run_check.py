@@ -20,6 +20,8 @@ from store.index.kept_vocabulary import KIND as VOCABULARY
 from store.index.kept_vocabulary import read_vocabulary
 from store.index.neuron_file import KIND as NEURONS
 from store.index.neuron_file import NeuronActs, neuron_path
+from store.index.offsets_file import KIND as OFFSETS
+from store.index.offsets_file import offsets_path
 from store.index.open_index import described
 from store.rules.kind_file import load_kinds
 from store.run.folder import COMPLETENESS, MAPS, RunFolder
@@ -28,6 +30,7 @@ from store.run.weights import load_sae
 from store.verify.crosscheck import BLOCK, index_problem
 from store.verify.damage_probe import survey
 from store.verify.run_agreement import disagreements
+from store.verify.text_check import offsets_problem, text_problem
 from store.verify.weightcheck import weights_problem
 
 _KINDS = {
@@ -35,6 +38,7 @@ _KINDS = {
     r"ordinary\.h5": "ordinary",
     r"features\.h5": "features",
     r"kinds\.h5": "kinds",
+    r"offsets\.h5": "offsets",
     r"neurons\.h5": "neurons",
     r"common\.h5": "common",
     r"comparisons/.*\.h5": "comparison",
@@ -65,11 +69,16 @@ def verify_run(run: RunFolder) -> list[Finding]:
 
     The files must also agree with each other, and the others of the run be regular files without a link out of it.
     """
-    sealed = [run.sae, run.ordinary, run.vocabulary, run.features, run.kinds, *sorted(run.index.glob("*.h5"))]
+    sealed = [run.sae, run.ordinary, run.vocabulary, run.features, offsets_path(run.features), run.kinds]
+    sealed += sorted(run.index.glob("*.h5"))
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
     sealed += [*sorted((run.path / FOLDER).glob("*.h5")), *_neurons(run)]
     sealed += sorted((run.path / MAPS).glob("*.h5"))
-    sealed += [path for one in run.texts_indexed() for path in (one.features, *sorted(one.index.glob("*.h5")))]
+    sealed += [
+        path
+        for one in run.texts_indexed()
+        for path in (one.features, offsets_path(one.features), *sorted(one.index.glob("*.h5")))
+    ]
     findings = [*_record(run), *(verify_file(path) for path in sealed if os.path.lexists(path))]
     findings += [_explained(run.explanations)] if os.path.lexists(run.explanations) else []
     findings += [_measured(path) for path in sorted((run.path / COMPLETENESS).glob("*.json"))]
@@ -158,6 +167,10 @@ def _contents(path: Path, seal: Seal) -> Finding:
                 acts.keys(block.start, block.stop)
     elif seal.kind == "comparison":
         load_comparison(path)
+    elif seal.kind == OFFSETS:
+        if problem := offsets_problem(path):
+            return Finding(path, False, problem)
+        return Finding(path, True, "digests hold, it fits the text of the tokens")
     elif seal.kind == "map":
         from store.map.map_file import load_map  # few runs have one
 
@@ -179,6 +192,8 @@ def _contents(path: Path, seal: Seal) -> Finding:
         if seal.kind != "segment":
             described(file)
             problem = problem or weights_problem(file)
+        if seal.kind == "features" and "corpus/text/length" in file.names and not problem:
+            problem = text_problem(path)
         if problem:
             return Finding(path, False, problem)
         if seal.kind == "common":

@@ -13,7 +13,6 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.schema import SCHEMA_VERSION
 from store.index.exponents import Exponents
 from store.index.merge import merge
 from store.index.segment import (
@@ -252,10 +251,11 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(content)
 
 
-def reseal(path: Path, version: int = SCHEMA_VERSION) -> None:
+def reseal(path: Path, version: int | None = None) -> None:
     """Make the head true again after the content was changed, as a writer with a fault would have it."""
     content = path.read_bytes()
-    kind = content.split(b" ")[1].decode()
+    words = content[:512].split(b" ")
+    kind, version = words[1].decode(), int(words[3]) if version is None else version
     digest = hashlib.sha256(content[512:]).hexdigest()
     head = f"monosem {kind} schema {version} bytes {len(content)} sha256 {digest}\n".encode()
     path.write_bytes(head.ljust(512, b"\0") + content[512:])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monosem_tui.cli import options as o
 from store.settings.trained_run import IndexSettings
+
+if TYPE_CHECKING:
+    from store.run.folder import RunFolder
 
 
 def index(
@@ -17,6 +20,13 @@ def index(
     resume: o.Resume = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the index there is, once the new one is complete.")
+    ] = False,
+    add_offsets: Annotated[
+        bool,
+        typer.Option(
+            "--add-offsets",
+            help="Give the index there is what its tokens cover of the text, for monosem compare; tokenizes it again.",
+        ),
     ] = False,
     nproc: o.Nproc = 1,
     dry_run: o.DryRun = False,
@@ -28,6 +38,9 @@ def index(
 
     folder = find_run(run, runs_root(runs_dir))
     check_again(folder, settings, for_plan=dry_run)
+    if add_offsets:
+        _add_offsets(folder, settings, alone=not (resume or overwrite or dry_run or nproc > 1), json=json)
+        return
     from engine.commands.rerun import index_run
     from monosem_tui.cli import output, ranks
 
@@ -47,3 +60,19 @@ def index(
     made = {"name": folder.name, "path": str(folder.path), "features": str(folder.features)}
     output.emit_result(made, str(folder.features), json=json)
     output.narrate(f"browse it with: monosem tui {folder.path}")
+
+
+def _add_offsets(folder: RunFolder, settings: IndexSettings, *, alone: bool, json: bool) -> None:
+    """Add offsets to the indexes of a run."""
+    from engine.commands.add_offsets import add_offsets
+    from monosem_tui.cli import output
+    from monosem_tui.cli.progress import ConsoleProgress
+    from store.files.errors import MonosemError
+
+    if not alone or {"tokens", "memory"} & set(settings.given):
+        raise MonosemError(
+            "`add_offsets=True` adds to the index there is", "Leave out what is for making another: see --help."
+        )
+    written = [str(path) for path in add_offsets(folder, settings, ConsoleProgress())]
+    made = {"name": folder.name, "path": str(folder.path), "offsets": written}
+    output.emit_result(made, "\n".join(written) or "nothing to add", json=json)

@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from store.files.errors import MonosemError
-from store.files.schema import NEWEST_VERSION, SCHEMA_VERSION
+from store.files.schema import EXPONENTS_VERSION, SCHEMA_VERSION
 from store.files.sealed_hdf5 import read_seal
 from store.index.exponents import MOST, units
 from store.index.reader import FeatureStore
@@ -114,13 +114,13 @@ def _features(store: FeatureStore) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 def test_an_older_monosem_refuses_every_file_by_its_version(tmp_path: Path) -> None:
     """And files without exponents keep the version and the bytes that they had."""
-    for name, raw, version in (("a", RAW, SCHEMA_VERSION), ("b", RAW.scaled(EXPONENTS), NEWEST_VERSION)):
+    for name, raw, version in (("a", RAW, SCHEMA_VERSION), ("b", RAW.scaled(EXPONENTS), EXPONENTS_VERSION)):
         run = build_store(tmp_path / name, raw, 9, merged=True)
         for path in (run.features, common_path(run.index), segment_path(run.index, 0)):
             assert read_seal(path).schema_version == version
             with h5py.File(path) as file:
                 assert file.attrs["schema_version"] == version
-                assert ("feature/exponent" in file) == (version == NEWEST_VERSION)
+                assert ("feature/exponent" in file) == (version == EXPONENTS_VERSION)
 
 
 def test_the_bytes_do_not_depend_on_the_segments(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def _change(path: Path, exponent: int) -> None:
         from store.files.sealed_hdf5 import _digest_dataset
 
         data.attrs["sha256"] = _digest_dataset(data)
-    reseal(path, NEWEST_VERSION)
+    reseal(path, EXPONENTS_VERSION)
 
 
 def test_values_too_large_or_too_small_are_counted() -> None:
