@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -44,7 +45,7 @@ TRAINED: dict[str, Any] = {
 WIDE: dict[str, Any] = {
     **{"device": "cpu", "tokens": 64 * 32, "batch": 64, "d_sae": 42, "dead_after": 30, "index": False},
 }
-STEERED = {"gated": {"l1": 4.0}, "l1-norm": {"l1": 2.0}, "relu": {"l1": 4.0}}
+STEERED: dict[str, dict[str, Any]] = {"gated": {"l1": 4.0}, "l1-norm": {"l1": 2.0}, "relu": {"l1": 4.0}}
 """Sparsity at which features die, so that AuxK and resampling have something to do; for the others k is 2."""
 RESUMED = ("matryoshka", "relu")
 """Architectures that are broken off and resumed: one that chooses among all features, one that resamples."""
@@ -206,5 +207,11 @@ def main(folder: Folder) -> None:
         folder.index("twice", ranks, resume=True)
 
 
+def train_with_four(folder: Folder) -> None:
+    """As one of four ranks, train every architecture with features dealt, and finish what one process has begun."""
+    with small_pieces() as patch, joined() as ranks:
+        train_all_architectures(folder, patch, ranks)
+
+
 if __name__ == "__main__":
-    main(Folder(Path(sys.argv[1])))
+    (train_with_four if os.environ["WORLD_SIZE"] == "4" else main)(Folder(Path(sys.argv[1])))

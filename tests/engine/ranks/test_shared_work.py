@@ -121,6 +121,23 @@ def test_features_are_dealt_anew_when_resumed(arch: str, worked: Folder) -> None
     assert not any(list(one.checkpoints.iterdir()) for one in run.values() if one.checkpoints.exists())
 
 
+@pytest.mark.slow
+def test_features_are_trained_by_four(tmp_path: Path) -> None:
+    """Every architecture; what one has begun is finished by four, and the other way round."""
+    folder = Folder(tmp_path)
+    with small_pieces() as patch:
+        folder.prepare()
+        train_all_architectures(folder, patch, ALONE)
+        launch(4, "tests.engine.ranks.at_work", [str(tmp_path)])
+        for arch in TABLE:
+            similar_training(RunFolder(tmp_path / f"wide-1-{arch}"), RunFolder(tmp_path / f"wide-4-{arch}"))
+        for arch in RESUMED:
+            alone, together = (RunFolder(tmp_path / f"wide-{number}-{arch}") for number in (1, 4))
+            similar_training(alone, RunFolder(tmp_path / f"wide-broken-1-{arch}"))
+            assert timeless(RunFolder(tmp_path / f"wide-again-4-{arch}")) == timeless(together)
+            similar_training(together, folder.train_wide("wide-broken-4", arch, resume=True))
+
+
 def similar_training(one: RunFolder, other: RunFolder) -> None:
     """Compare two trainings whose sums were made in another order."""
     lines, others = ([line for line in timeless(run) if isinstance(line, TrainEvent)] for run in (one, other))
