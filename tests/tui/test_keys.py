@@ -182,6 +182,7 @@ ELSEWHERE = (
         Where.RUNS,
         Where.RUN_LIST,
         Where.TRAINING,
+        Where.RUN_DIFFERENCES,
         Where.FIND,
         Where.PATTERN,
         Where.COMPARE,
