@@ -168,6 +168,7 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (ANY, "redraw"): ("", {}),
     (BROWSE, "clamp"): ("", {}),
     (BROWSE, "inspect"): ("", {}),
+    (BROWSE, "own_text"): ("", {"typing": "text"}),
     (BROWSE, "copy"): ("", {}),
     (BROWSE, "export"): ("", {}),
     (FORM, "answer"): ("e", {}),
