@@ -37,7 +37,7 @@ from store.comparison.figures import (
 from store.files.errors import MonosemError
 from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
-from store.query.text_units import LONGEST, DocumentTexts, TextUnits, shared_units
+from store.query.text_units import LONGEST, TextUnits, UnitValue, shared_units, texts_of
 from store.settings.compare import CompareSettings
 
 BOTH = (0, 1)
@@ -89,7 +89,7 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
         MonosemError: the indexes have no text in common, or are of rows of an array.
     """
     both, memory = (first, second), settings.memory // 2
-    text = _read(both, shared_text(first, second, settings, progress), ArrayRoom(memory), progress)
+    text = _read(both, shared_text(first, second, settings, progress), settings.value, ArrayRoom(memory), progress)
     choosing, measured = text.sums(text.choosing), text.sums(text.measuring)
     judged = _judged(choosing, measured, settings.least)
     with progress.task("partners", 1 + settings.shifts, "searches") as bar:
@@ -112,12 +112,12 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
     return Comparison(_summary(text.units, settings, matching, (told[0], told[1])), (sides[0], sides[1]))
 
 
-def _read(both: Sequence[IndexedRun], units: TextUnits, room: ArrayRoom, progress: Progress) -> _Text:
+def _read(both: Sequence[IndexedRun], units: TextUnits, value: UnitValue, room: ArrayRoom, progress: Progress) -> _Text:
     """Read the activations of both sides."""
     with progress.task("activations of units", 3, "matrices") as bar:
         acts = []
-        for one, unit_N in zip(both, units.unit_N, strict=True):
-            acts.append(unit_activations(one.store, unit_N, units.n_units, room))
+        for side, one in enumerate(both):
+            acts.append(unit_activations(one.store, units, side, value, room))
             bar.advance(1)
         second_UF = by_unit(acts[1], room)
         bar.advance(1)
@@ -134,14 +134,12 @@ def shared_text(first: IndexedRun, second: IndexedRun, settings: CompareSettings
         if one.store.plan.of_array:
             raise MonosemError(f"{one.name} is an index of rows, which have no text to compare by")
     with progress.task("texts", 2, "runs") as bar:
-        texts = []
-        for one in (first, second):
-            texts.append(DocumentTexts.of(one.store))
-            bar.advance(1)
+        texts = texts_of((first.store, second.store))
+        bar.advance(2)
     units = shared_units(texts[0], texts[1], settings.unit)
     for one, unpaired, text in zip((first, second), units.unpaired, texts, strict=True):
         if unpaired:
-            progress.say(f"{unpaired} of {len(text.tokens_D)} documents of {one.name} are not in the other index")
+            progress.say(f"{unpaired} of {len(text.digest_D)} documents of {one.name} are not in the other index")
     return units
 
 
@@ -158,7 +156,8 @@ def _judged(
 
 def shifts_of(units: TextUnits, settings: CompareSettings) -> list[int]:
     """Return by how many units the second side is shifted: to starts of documents, none of them the first."""
-    starts = units.starts_P[1:]
+    starts = np.unique(units.starts_P[1:])
+    starts = starts[(starts > 0) & (starts < units.n_units)]
     if not len(starts):
         return []
     drawn = np.random.default_rng(settings.seed)
@@ -263,6 +262,8 @@ def _summary(
         None if matching is None else matching.mean_cosine,
         matching is not None and matching.exact,
         told,
+        one_sided=units.one_sided,
+        value=settings.value,
     )
 
 

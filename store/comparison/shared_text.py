@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from store.index.corpus_text import Places
 from store.index.reader import FeatureStore
-from store.query.text_units import DocumentTexts, TextUnits, UnitKind, shared_units
+from store.query.document_texts import DocumentTexts, paired_texts
+from store.query.text_units import TextUnits, UnitKind, UnitValue, shared_units, texts_of
 
 Fires = Literal["both", "first", "second"]
 BEFORE, AFTER = 60, 40
@@ -24,7 +25,7 @@ EACH = 6
 
 @dataclass(frozen=True)
 class FiringUnits:
-    """The units on which a feature fires, ascending, and its value on each: the largest of the unit's tokens' [E]."""
+    """The units on which a feature fires, ascending, and its value on each [E] (store.query.text_units.UnitValue)."""
 
     unit_E: Places
     act_E: NDArray[np.float32]
@@ -65,24 +66,26 @@ class PairPassages:
 class SharedText:
     """The text that two stores share, cut into units; made once, then asked about any pair of features."""
 
-    def __init__(self, first: DocumentTexts, units: TextUnits, opener: bytes = b"") -> None:
-        """Take the documents of the first store, the units, and what stands in the text where a context begins."""
-        self.units, self.opener = units, opener
-        end_D = np.cumsum(first.length_D)
-        starts, ends = (end_D - first.length_D)[units.document_P].tolist(), end_D[units.document_P].tolist()
-        pieces = [first.text[start:end] for start, end in zip(starts, ends, strict=True)]
-        self._text_B = np.concatenate(pieces)
-        self._edge_P = np.cumsum(first.length_D[units.document_P])
+    def __init__(
+        self,
+        texts: tuple[DocumentTexts, DocumentTexts],
+        units: TextUnits,
+        opener: bytes = b"",
+        value: UnitValue = "max",
+    ) -> None:
+        """Take the documents of both stores, their units, the text where a context begins, and what a value is."""
+        self.units, self.opener, self.value = units, opener, value
+        self._text_B = paired_texts(*texts, units.documents_P2)
 
     @classmethod
-    def of(cls, first: FeatureStore, second: FeatureStore, kind: UnitKind) -> SharedText:
+    def of(cls, first: FeatureStore, second: FeatureStore, kind: UnitKind, value: UnitValue = "max") -> SharedText:
         """Read the documents of both stores, pair them and cut them into units.
 
         Raises:
             MonosemError: they share no document, or a store is damaged or has vanished.
         """
-        texts = DocumentTexts.of(first)
-        return cls(texts, shared_units(texts, DocumentTexts.of(second), kind), opening_text(first))
+        texts = texts_of((first, second))
+        return cls(texts, shared_units(*texts, kind), opening_text(first), value)
 
     def firing(self, side: int, store: FeatureStore, feature: int) -> FiringUnits:
         """Return the units on which a feature of one side (0 or 1) fires.
@@ -91,11 +94,12 @@ class SharedText:
             MonosemError: there is no such feature, or the store is damaged or has vanished.
         """
         found = store.postings(feature)
-        unit_N = self.units.unit_N[side][found.token]
+        unit_N = self.units.valued_N(side, self.value)[found.token]
         having = unit_N >= 0
         unit_E, place_N = np.unique(unit_N[having], return_inverse=True)
         act_E = np.zeros(len(unit_E), np.float32)
-        np.maximum.at(act_E, place_N, found.act[having].astype(np.float32))
+        gathered = np.add if self.value == "sum" else np.maximum
+        gathered.at(act_E, place_N, found.act[having].astype(np.float32))
         return FiringUnits(unit_E, act_E)
 
     def passages(
@@ -147,9 +151,9 @@ class SharedText:
         acts = [one.on(unit_U) for one in firing]
         gap_U = np.flatnonzero(start_U[1:] > end_U[:-1]) + 1
         edges = np.unique(np.concatenate([start_U, end_U]))
-        text_U = tuple(
-            self._text_B[a:b].tobytes() for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-        )
+        spans = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+        # Zeros stand where a token is shorter than the text it covers.
+        text_U = tuple(self._text_B[a:b].tobytes().replace(b"\0", b"") for a, b in spans)
         padded = [np.insert(act_U, gap_U, np.float32(0)) for act_U in acts]
         return UnitPassage(text_U, (padded[0], padded[1]), int(np.searchsorted(edges, start_U[unit - unit_U[0]])), pair)
 

@@ -23,6 +23,8 @@ from store.settings.compare import CompareSettings
 if TYPE_CHECKING:
     from engine.commands.compare import Compared
 
+VALUES = {"sum": "the sum of its tokens'", "last": "that of its last token"}
+"""Values of units other than the default, in words."""
 BASELINES = {
     "neurons": "neurons with neurons",
     "features_neurons": "with the other's neurons",
@@ -84,8 +86,12 @@ def _figures(found: Compared) -> None:
         f"{count(told.units)} {unit} of {count(told.documents)} documents in common; partners are chosen on half of "
         f"the documents and measured on the other ({count(told.measured)} {unit})"
     )
+    if told.value in VALUES:
+        output.emit_text(f"a feature's value at a unit is {VALUES[told.value]}")
     if told.too_long:
         output.emit_text(f"{count(told.too_long)} {unit} of more than 24 bytes are left out")
+    if told.one_sided:
+        output.emit_text(f"{count(told.one_sided)} spans that only one side has tokens for are left out")
     lengths = [f"{bytes_}: {share(n / max(1, told.units))}" for bytes_, n in enumerate(told.unit_bytes, 1) if n]
     output.emit_text(f"bytes a unit  {'  '.join(lengths[:8])}{'  …' if len(lengths) > 8 else ''}")
     output.emit_text("")
@@ -204,10 +210,12 @@ def _json(found: Compared, missing: Sequence[MissingBaseline]) -> dict[str, Any]
         "a": told.sides[0].name,
         "b": told.sides[1].name,
         "unit": told.unit,
+        "value": told.value,
         "units": told.units,
         "measured": told.measured,
         "documents": told.documents,
         "too_long": told.too_long,
+        "one_sided": told.one_sided,
         "unit_bytes": told.unit_bytes,
         **_side_json(told.sides[0]),
         "reverse": _side_json(told.sides[1]),
