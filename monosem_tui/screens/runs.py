@@ -147,4 +147,5 @@ class RunsScreen(MonosemScreen):
 
     def _describe(self) -> None:
         state = self.runs.chosen
+        self.detail.display = not self.compared.display  # runs side by side have no cursor
         self.detail.show(run_detail(state, self.size.width) if state else ())
