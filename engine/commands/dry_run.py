@@ -17,6 +17,7 @@ from engine.data.arrays import open_array
 from engine.evaluation.size import evaluation_size
 from engine.jobs.activation_source import Reader, Source, laid_out, open_source
 from engine.jobs.array_source import check_row_width, refuse_of_text
+from engine.jobs.deal import Deal
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
 from engine.jobs.trained_run import is_of_array, need_sae, reopen, trained_settings
 from engine.resources.estimates import Plan
@@ -41,6 +42,7 @@ from store.run.folder import RunFolder
 from store.run.weights import load_sae
 from store.settings.extract import ExtractSettings
 from store.settings.lm import LmSettings
+from store.settings.train import TrainSettings
 from store.settings.trained_run import IndexSettings
 
 ABLATIONS = 3
@@ -57,25 +59,29 @@ class Forecast:
     """Why the work would be refused, an error each."""
 
 
-def forecast_training(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> Forecast:
-    """`monosem train --dry-run`, of one autoencoder or of several on one pass."""
+def forecast_training(jobs: Sequence[Job], progress: Progress, *, resume: bool, ranks: int = 1) -> Forecast:
+    """`monosem train --dry-run`, of one autoencoder or of several on one pass, by processes of this machine."""
     wanted = [training_settings(job.run, pinned(job.settings), resume=resume) for job in jobs]
     device = device_of(wanted[0])
     source = open_source(wanted, progress, for_plan=True)
-    plan = training_plan(source.readers, source.origin)
-    return _forecast(plan, jobs[0].run, device, progress, lambda: _timed_training(plan, source, device))
+    plan = training_plan(source.readers, source.origin, ranks, ranks)
+    deal = Deal.of([reader.spec.d_sae for reader in source.readers], ranks)
+    return _forecast(plan, jobs[0].run, device, progress, lambda: _timed_training(plan, source, device, deal))
 
 
-def _timed_training(plan: Plan, source: Source, device: torch.device) -> dict[str, float]:
-    subject, readers = source.subject, source.readers
+def _timed_training(plan: Plan, source: Source, device: torch.device, deal: Deal) -> dict[str, float]:
+    """Return the seconds of each stage, of the rank with most to do; ranks take turns at the model's forwards."""
+    subject, all_readers, ranks = source.subject, source.readers, len(deal.shares)
+    readers = [all_readers[place] for place in deal.fullest]
+    each = len(all_readers)
     tokens = {stage.name: stage.tokens for stage in plan.stages}
     seconds = dict.fromkeys(tokens, 0.0)
     limit = max(SECONDS / len(readers), 0.5)
     model = None
     if subject is not None:
-        _, sites = laid_out([subject.on(reader.settings).sites() for reader in readers])
+        _, sites = laid_out([subject.on(reader.settings).sites() for reader in all_readers])
         model = model_seconds(subject, sites, device, whole=readers[0].settings.index)
-        seconds["activations"] = tokens["activations"] * (model.text + model.site)
+        seconds["activations"] = tokens["activations"] * (model.text + model.site / ranks)
         sample_ND = model.sample_ND
     else:
         buffer = readers[0].settings.buffer
@@ -86,16 +92,27 @@ def _timed_training(plan: Plan, source: Source, device: torch.device) -> dict[st
     for reader in readers:
         batch = reader.settings.batch
         assert batch is not None
-        step, sae, x_ND = step_seconds(reader.settings, *reader.columns.of(sample_ND), device, limit)
+        settings = narrowed(reader.settings, ranks) if deal.features else reader.settings
+        step, sae, x_ND = step_seconds(settings, *reader.columns.of(sample_ND), device, limit)
         seconds["training"] += tokens["training"] / batch * step
         if model is not None and subject is not None and reader.settings.index:
             own = sae_seconds(subject.lm, sae, x_ND, limit)
-            seconds["index"] += _index_seconds(tokens["index"] / len(readers), model, own)
+            if deal.features:  # of all features: each rank encodes a part of the text
+                own = replace(own, encode=own.encode * ranks, forward=own.forward * ranks, static=own.static * ranks**2)
+            shared = ranks if deal.features else 1
+            seconds["index"] += _index_seconds(tokens["index"] / each / shared, model, own)
             seconds["evaluation"] += _evaluation_seconds(subject, reader, len(readers) / groups, model, own)
         elif "index" in tokens:
             own = sae_seconds(None, sae, x_ND.to(device), limit)
-            seconds["index"] += _array_index_seconds(tokens["index"] / len(readers), own)
+            seconds["index"] += _array_index_seconds(tokens["index"] / each, own)
     return seconds
+
+
+def narrowed(settings: TrainSettings, ranks: int) -> TrainSettings:
+    """Return the settings of a training with the features, and the active ones, of one of several ranks."""
+    assert settings.d_sae is not None
+    k = None if settings.k is None else -(-settings.k // ranks)
+    return replace(settings, d_sae=-(-settings.d_sae // ranks), k=k)
 
 
 def _evaluation_seconds(

@@ -7,8 +7,9 @@ holds to the bit what it would hold had it been trained alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from engine.evaluation.unigram import Unigram
 from engine.indexing.array_index import ArrayRows, build_array_index
 from engine.indexing.index_run import build_index
 from engine.jobs.activation_source import Reader, Source, from_activations, open_source
-from engine.jobs.deal import dealt
+from engine.jobs.deal import Deal, dealt
 from engine.jobs.grid import variants
 from engine.jobs.resume import agreeing, begin, check_unchanged, has_begun
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
@@ -38,7 +39,9 @@ from engine.resources.plans import training_plan
 from engine.runtime.free_memory import keep_freed_memory
 from engine.runtime.progress import Progress
 from engine.sae.registry import from_weights
-from engine.training.loop import Member, TrainLoop
+from engine.sae.shard import ALL_FEATURES, FeatureShard
+from engine.training.loop import TrainLoop
+from engine.training.member import Member
 from engine.training.sinks import Sinks, check_sinks, open_sinks
 from engine.training.trainer import SaeTrainer, TrainerSettings
 from store.files.errors import MonosemError, WorkFailed
@@ -161,9 +164,9 @@ def _trained(
 ) -> tuple[Subject | None, Mapping[Path, WorkFailed]]:
     """Train; return the model and text, if they were opened, and the errors of failed runs."""
     source = open_source([task.settings for task in tasks], progress, ranks=ranks)
-    shares = dealt([reader.spec.d_in * reader.spec.d_sae for reader in source.readers], ranks.number)
+    deal = Deal.of([reader.spec.d_sae for reader in source.readers], ranks.number)
     if ranks.first:
-        plan = training_plan(source.readers, source.origin)
+        plan = training_plan(source.readers, source.origin, ranks.number, ranks.on_machine)
         check_room(plan, tasks[0].run.path, device_of(tasks[0].settings))
     source.load()
     if source.subject is not None and not has_held_out(source.subject.corpus, tasks[0].settings.held_out):
@@ -173,7 +176,7 @@ def _trained(
             begin(task.run, "train", reader.settings, reader.provenance, resume=resume, spec=reader.spec)
     ranks.gathered(None)
     with _all(task.run.working("training") for task in tasks if ranks.first):
-        members = _fit(tasks, source, progress, resume=resume, ranks=ranks, share=shares[ranks.rank])
+        members = _fit(tasks, source, progress, resume=resume, ranks=ranks, deal=deal)
         failed = {one.run.path: (one.failure.what, one.failure.hint) for one in members if one.failure is not None}
         failures = {path: WorkFailed(*said) for of_rank in ranks.gathered(failed) for path, said in of_rank.items()}
     for task in tasks if ranks.first else ():
@@ -183,12 +186,21 @@ def _trained(
 
 
 def _fit(
-    tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bool, ranks: Ranks, share: Sequence[int]
+    tasks: Sequence[Job],
+    source: Source,
+    progress: Progress,
+    *,
+    resume: bool,
+    ranks: Ranks,
+    deal: Deal,
 ) -> list[Member]:
-    """Train this rank's share of the tasks, beside the others."""
+    """Train this rank's share of the tasks, or its features of the only one, beside the others."""
+    share, shard = deal.shares[ranks.rank], FeatureShard(ranks) if deal.features else ALL_FEATURES
     members, kept = [], [(tasks[place], source.readers[place]) for place in share]
     for task, reader in kept:
-        members.append(Member(task.run, SaeTrainer(_settings(reader), device_of(reader.settings)), reader.columns))
+        members.append(
+            Member(task.run, SaeTrainer(_settings(reader, shard), device_of(reader.settings)), reader.columns)
+        )
     others = [
         (task.run, reader.columns)
         for place, (task, reader) in enumerate(zip(tasks, source.readers, strict=True))
@@ -202,18 +214,22 @@ def _fit(
         loop.ranks, loop.others, loop.common = ranks, others, batches
         if resume:
             loop.resume()
-        with _all(_open_sinks(member, reader, progress) for member, (_, reader) in zip(members, kept, strict=True)):
+        to_log = [(member, reader) for member, (_, reader) in zip(members, kept, strict=True) if member.writes]
+        with _all(_open_sinks(*one, progress) for one in to_log):
             loop.finish()
     for (task, _), member in zip(kept, members, strict=True):
         if member.failure is None:
-            _keep_limits(task.run, member, loop)
-            save_sae(task.run.sae, SaeWeights(task.run.record().spec, member.trainer.weights()))
-            _tidy(task)
+            member.trainer.forget_gradients()
+            weights = member.trainer.weights()
+            if member.writes:
+                _keep_limits(task.run, member, loop)
+                save_sae(task.run.sae, SaeWeights(task.run.record().spec, weights))
+                _tidy(task)
     return members
 
 
-def _settings(reader: Reader) -> TrainerSettings:
-    return trainer_settings(reader.settings, reader.spec.d_in, reader.spec.d_out)
+def _settings(reader: Reader, shard: FeatureShard = ALL_FEATURES) -> TrainerSettings:
+    return trainer_settings(reader.settings, reader.spec.d_in, reader.spec.d_out, shard)
 
 
 def _keep_limits(run: RunFolder, member: Member, loop: TrainLoop) -> None:
@@ -250,14 +266,21 @@ def _is_unfinished(task: Job) -> bool:
 def _finished(
     tasks: Sequence[Job], subject: Subject | None, progress: Progress, ranks: Ranks
 ) -> dict[Path, Evaluation | None]:
-    """Index and evaluate, and return the evaluations by run; of several ranks each finishes some of the runs whole."""
+    """Index and evaluate, and return the evaluations by run.
+
+    Of several ranks each finishes some of the runs whole; a single one is indexed by all, and evaluated by the first.
+    """
+    if len(tasks) == 1:
+        return dict(zip([tasks[0].run.path], _finish(tasks, subject, progress, ranks), strict=True))
     share = dealt([task.run.record().spec.d_sae for task in tasks], ranks.number)[ranks.rank]
     own = [tasks[place] for place in share]
     made = dict(zip((task.run.path for task in own), _finish(own, subject, progress), strict=True))
     return {path: evaluation for of_rank in ranks.gathered(made) for path, evaluation in of_rank.items()}
 
 
-def _finish(tasks: Sequence[Job], subject: Subject | None, progress: Progress) -> list[Evaluation | None]:
+def _finish(
+    tasks: Sequence[Job], subject: Subject | None, progress: Progress, ranks: Ranks = ALONE
+) -> list[Evaluation | None]:
     """Index, so that the run can be browsed, then evaluate on what was held out; each where still to be done.
 
     Returns the evaluation of each, None where it was made earlier.
@@ -265,7 +288,7 @@ def _finish(tasks: Sequence[Job], subject: Subject | None, progress: Progress) -
     if not tasks:
         return []
     if is_of_array(tasks[0].settings):
-        return [_finish_on_array(task, progress) for task in tasks]
+        return [_finish_on_array(task, progress) if ranks.first else None for task in tasks]
     wanted = [
         replace(
             trained_settings(task.run),
@@ -279,12 +302,18 @@ def _finish(tasks: Sequence[Job], subject: Subject | None, progress: Progress) -
             check_unchanged(task.run, subject.provenance())
     subjects = [subject.on(settings) for settings in wanted]
     for task, own in zip(tasks, subjects, strict=True):
-        if not task.run.features.is_file():
-            with task.run.working("indexing"):
-                build_index(task.run, own, task.settings.index_tokens, progress)
+        if ranks.shared(partial(_lacks_index, task.run)):
+            with task.run.working("indexing") if ranks.first else nullcontext():
+                build_index(task.run, own, task.settings.index_tokens, progress, ranks=ranks)
+    if not ranks.first:
+        return [None] * len(tasks)
     missing = {task.run: own for task, own in zip(tasks, subjects, strict=True) if not task.run.record().evaluation}
     found = dict(zip(missing, evaluate_runs(missing, progress), strict=True))
     return [found.get(task.run) for task in tasks]
+
+
+def _lacks_index(run: RunFolder) -> bool:
+    return not run.features.is_file()
 
 
 def _finish_on_array(task: Job, progress: Progress) -> Evaluation | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from engine.runtime.devices import pick_device, products_in_bfloat16
 from engine.sae.base import SaeSettings
 from engine.sae.registry import architecture
+from engine.sae.shard import ALL_FEATURES, FeatureShard
 from engine.training.trainer import TrainerSettings
 from store.files.errors import MonosemError
 from store.settings.architectures import Architecture, Sparsity, known_architecture, listed
@@ -104,21 +105,26 @@ def _steering(settings: TrainSettings, known: Architecture) -> Sparsity:
     return given[0] if given else known.steered_by[0]
 
 
-def sae_settings(settings: TrainSettings, d_in: int, d_out: int | None = None) -> SaeSettings:
+def sae_settings(
+    settings: TrainSettings, d_in: int, d_out: int | None = None, shard: FeatureShard = ALL_FEATURES
+) -> SaeSettings:
     """Return the autoencoder's own settings, from resolved ones."""
     assert settings.d_sae is not None
     k_aux = settings.k or SaeSettings.k_aux
-    return SaeSettings(d_in=d_in, d_sae=settings.d_sae, k=settings.k, l1=settings.l1, k_aux=k_aux, d_out=d_out)
+    s = settings
+    return SaeSettings(d_in=d_in, d_sae=settings.d_sae, k=s.k, l1=s.l1, k_aux=k_aux, d_out=d_out, shard=shard)
 
 
-def trainer_settings(settings: TrainSettings, d_in: int, d_out: int | None = None) -> TrainerSettings:
-    """Return the trainer's settings, from resolved ones."""
+def trainer_settings(
+    settings: TrainSettings, d_in: int, d_out: int | None = None, shard: FeatureShard = ALL_FEATURES
+) -> TrainerSettings:
+    """Return the trainer's settings, from resolved ones; `shard` says which of the features this process trains."""
     s = settings
     assert s.batch is not None and s.lr is not None and s.dead_after is not None
     steps = max(1, s.tokens // s.batch)
     return TrainerSettings(
         arch=s.arch,
-        sae=sae_settings(s, d_in, d_out),
+        sae=sae_settings(s, d_in, d_out, shard),
         lr=s.lr,
         batch=s.batch,
         steps=steps,

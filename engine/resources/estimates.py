@@ -8,7 +8,7 @@ Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae, K active features p
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.runtime.sizes import (
     ENCODE_BYTES,
@@ -71,6 +71,10 @@ class Plan:
     """The noun for what stages go over."""
     ranks: int = 1
     """Processes on this machine that share the work. Each takes the memory that is stated."""
+    traffic: int = 0
+    """Bytes that each of them sends in a training step."""
+    in_one: bool = True
+    """Whether seconds are those of one process that does all; else of several, without sending and waiting."""
 
     @property
     def seconds(self) -> float | None:
@@ -104,6 +108,8 @@ class SaeWork:
     d_out: int | None = None
     """Width of a transcoder's output."""
     batch: int
+    ranks: int = 1
+    """Processes that its features are dealt to in training."""
 
     @property
     def width(self) -> int:
@@ -115,6 +121,21 @@ class SaeWork:
         """F·(D + O) + F + O, O = D in an autoencoder; D more in a transcoder."""
         out = self.d_out or self.d_in
         return (self.d_in + out + 1) * self.d_sae + self.width
+
+    @property
+    def features(self) -> int:
+        """Features of the process that has most of them."""
+        return -(-self.d_sae // self.ranks)
+
+    @property
+    def own_parameters(self) -> int:
+        """`parameters` of that process."""
+        return replace(self, d_sae=self.features).parameters
+
+    @property
+    def gathered_bytes(self) -> int:
+        """Values of all processes' candidates for the active features of a batch, and those of one."""
+        return 0 if self.ranks == 1 else (self.ranks + 1) * FLOAT * self.batch * self.n_active
 
     @property
     def n_active(self) -> int:
@@ -169,10 +190,13 @@ def training_needs(saes: Sequence[SaeWork], buffer: int, row_bytes: int) -> tupl
     Per autoencoder: weights 4·P, moments 8·P, gradients 4·P. Steps run one after another, so the largest counts:
     `dense_copies` arrays of [B, F]. The buffer counts three times: in use, being filled, and being laid out.
     """
-    weights = sum((2 * FLOAT + ADAM) * sae.parameters for sae in saes)
+    weights = sum((2 * FLOAT + ADAM) * sae.own_parameters for sae in saes)
     sample = min(SAMPLE_ROWS, buffer)
     step = max(
-        sae.dense_copies * FLOAT * sae.batch * sae.d_sae + (8 * sae.batch + sample) * FLOAT * sae.width for sae in saes
+        sae.dense_copies * FLOAT * sae.batch * sae.features
+        + (8 * sae.batch + sample) * FLOAT * sae.width
+        + sae.gathered_bytes
+        for sae in saes
     )
     return (
         Need("weights, gradients and Adam's moments", weights, "`d_sae`", "training"),

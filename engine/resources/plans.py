@@ -15,6 +15,7 @@ from engine.corpus.reading_order import HELD_OUT_EVERY
 from engine.data.arrays import Array
 from engine.evaluation.size import MOST, evaluation_size
 from engine.jobs.activation_source import Reader
+from engine.jobs.deal import Deal
 from engine.jobs.subject import Subject
 from engine.model.sites import Site
 from engine.resources.estimates import (
@@ -30,8 +31,10 @@ from engine.resources.estimates import (
     training_disk,
     training_needs,
 )
+from engine.resources.traffic import feature_bytes, rows_bytes
 from engine.runtime.free_memory import resident
 from engine.runtime.sizes import WINDOW_BYTES
+from engine.sae.base import SaeSettings
 from engine.sae.registry import architecture
 from store.index.segment_writer import checked_memory, default_memory
 from store.run.counted_noun import ROW, noun_of
@@ -48,8 +51,12 @@ SAMPLED, MARGIN = 100, 1.1
 """Documents from which a corpus's tokens are estimated, and the margin because they may differ from the rest."""
 
 
-def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array) -> Plan:
+def training_plan(
+    readers: Sequence[Reader], source: Subject | ShardInfo | Array, ranks: int = 1, on_machine: int = 1
+) -> Plan:
     """Return what training needs, for autoencoders that share one pass.
+
+    Memory is that of the fullest of `ranks` processes, of which `on_machine` are on one machine.
 
     A training from shards loads model and text only at its end; they are neither opened for the plan nor counted.
     """
@@ -61,7 +68,13 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
     narrow = _width(source.dtype) if not isinstance(source, Subject) else source.lm.network.dtype.itemsize
     buffer, steps = min(settings.buffer, settings.tokens), settings.tokens // settings.batch * settings.batch
     disk = [need for sae in saes for need in training_disk(sae)]
-    host, work = [], list(training_needs(saes, buffer, narrow * width))
+    dealing = Deal.of([reader.spec.d_sae for reader in readers], ranks)
+    here = [replace(saes[place], ranks=ranks if dealing.features else 1) for place in dealing.fullest]
+    host, work = [], list(training_needs(here, buffer, narrow * width))
+    traffic = 0 if subject is None else rows_bytes(settings.batch, narrow * width, ranks)
+    if dealing.features:
+        k_aux = readers[0].settings.k or SaeSettings.k_aux
+        traffic += feature_bytes(settings.arch, here[0], ranks, 0 if architecture(settings.arch).resamples else k_aux)
     stages = [Stage("training", steps)]
     index_tokens = settings.index_tokens
     if subject is not None:
@@ -82,7 +95,7 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
             largest_sae = max(saes, key=lambda sae: sae.parameters)
             work += looking_needs(largest_sae, model, held_out, "evaluating")
             work += [*looking_needs(largest_sae, model, index_tokens, "indexing"), model.effects(largest_sae.d_sae)]
-            host += index_needs(largest_sae, index_tokens, default_memory())
+            host += index_needs(largest_sae, index_tokens, default_memory(), ranks if len(readers) == 1 else 1)
     if settings.index:
         if isinstance(source, Array):
             index_tokens = min(index_tokens, source.n)
@@ -90,7 +103,8 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
             host += index_needs(max(saes, key=lambda sae: sae.parameters), index_tokens, default_memory())
         disk += [need for sae in saes for need in index_disk(sae, index_tokens)]
     plan = _plan("train", _merged(disk), host, work, stages, settings.device)
-    return replace(plan, noun=noun_of(array=isinstance(source, Array)))
+    noun = noun_of(array=isinstance(source, Array))
+    return replace(plan, noun=noun, ranks=on_machine, traffic=traffic, in_one=ranks == 1)
 
 
 def _sae_work(spec: SaeSpec, batch: int = 0) -> SaeWork:

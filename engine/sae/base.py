@@ -28,7 +28,8 @@ from torch.nn import functional
 
 from engine.runtime.sizes import ENCODE_BYTES
 from engine.sae.auxiliary import aux_share, dead_entries, share_missed
-from engine.sae.sparse.products import SparseEntries, TopKEntries, decode, pre_acts_at, weighted_rows
+from engine.sae.shard import ALL_FEATURES, FeatureShard
+from engine.sae.sparse.products import SparseEntries, decode, pre_acts_at, weighted_rows
 from engine.sae.token_norm import TOKEN_NORMS, TokenNorm, moments, normalised
 from store.files.errors import MonosemError
 
@@ -101,6 +102,8 @@ class SaeSettings:
     """Normalisation of each token; imported dictionaries only."""
     skip: bool = False
     """Whether a transcoder has W_skip; imported dictionaries only."""
+    shard: FeatureShard = ALL_FEATURES
+    """The features that this process trains, of those of all ranks."""
 
     def __post_init__(self) -> None:
         if self.d_sae < 1:
@@ -115,6 +118,11 @@ class SaeSettings:
             )
         if self.skip and self.d_out is None:
             raise ValueError("only transcoders have a skip connection")
+
+    @property
+    def n_features(self) -> int:
+        """Features of this process: all, unless they are dealt to ranks."""
+        return self.shard.count(self.d_sae)
 
     def needed_k(self) -> int:
         """Return `k`. Errors: ValueError where it is not set."""
@@ -150,7 +158,7 @@ class Sae(nn.Module, ABC):
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__()
         self.settings = settings
-        d, f = settings.d_in, settings.d_sae
+        d, f = settings.d_in, settings.n_features
         # Stored feature by feature: the weights of one feature, and their gradient, are contiguous.
         self.W_enc = nn.Parameter(torch.empty(f, d).T)
         self.b_enc = nn.Parameter(torch.zeros(f))
@@ -180,13 +188,14 @@ class Sae(nn.Module, ABC):
             generator: source of the random rows.
             mean_O: mean of the scaled y; None for an autoencoder.
         """
-        rows_FD = torch.randn(self.W_enc.T.shape, generator=generator)
+        shard, d_sae = self.settings.shard, self.settings.d_sae
+        rows_FD = shard.drawn(d_sae, self.W_enc.shape[0], generator)
         rows_FD /= rows_FD.norm(dim=1, keepdim=True)
         self.W_enc.copy_(rows_FD.T)
         self.centre_D.copy_(mean_D)
         if mean_O is not None:
             self.b_dec.copy_(mean_O)
-            rows_FD = torch.randn(self.W_dec.shape, generator=generator)
+            rows_FD = shard.drawn(d_sae, self.W_dec.shape[1], generator)
             rows_FD /= rows_FD.norm(dim=1, keepdim=True)
         self.W_dec.copy_(rows_FD)
 
@@ -258,7 +267,7 @@ class Sae(nn.Module, ABC):
             terms["aux"] = aux.detach()
             total = total + weight * aux * aux_share(step.squared_error.detach(), step.variance)
         fired_F = step.entries.fired(step.active_V)
-        error_BO, n_active = step.error_BO.detach(), step.active_V.sum()
+        error_BO, n_active = step.error_BO.detach(), self.settings.shard.total(step.active_V.sum())
         return StepLoss(total, terms, step.squared_error.detach(), step.variance, fired_F, n_active, error_BO)
 
     @abstractmethod
@@ -267,7 +276,15 @@ class Sae(nn.Module, ABC):
 
     def pre_acts_at(self, x_BD: Tensor, entries: SparseEntries, known_V: Tensor) -> Tensor:
         """Return pre-activations of the entries, differentiable, from their known values."""
-        return pre_acts_at(x_BD, self.W_enc, self.b_enc, self.centre_D, entries, known_V)
+        centre_D = self.settings.shard.copied(self.centre_D)
+        return pre_acts_at(x_BD, self.W_enc, self.b_enc, centre_D, entries, known_V)
+
+    def decoded(self, act_V: Tensor, entries: SparseEntries, W_dec_FD: Tensor | None = None) -> Tensor:
+        """Return Σ over all ranks' entries of act · row [rows, O], differentiable, without b_dec.
+
+        Rows are those of W_dec, unless others are given.
+        """
+        return self.settings.shard.summed(decode(act_V, self.W_dec if W_dec_FD is None else W_dec_FD, entries))
 
     def _auxiliary_loss(self, x_BD: Tensor, pre_BF: Tensor, error_BO: Tensor, dead_F: Tensor) -> Tensor:
         """Return AuxK: ‖e - ê‖² / ‖e‖², ê from the `k_aux` dead features with the largest pre-activations.
@@ -276,9 +293,11 @@ class Sae(nn.Module, ABC):
         dead (docs/decisions/005).
         """
         known_BK, feature_BK = dead_entries(pre_BF, dead_F, self.settings.k_aux)
-        entries = TopKEntries(feature_BK, self.settings.d_sae)
-        act_BK = self.pre_acts_at(x_BD, entries, known_BK)
-        return share_missed(error_BO, decode(act_BK, self.W_dec, entries))
+        known_V, entries = self.settings.shard.entries(
+            known_BK, feature_BK, self.settings.k_aux, self.settings.n_features
+        )
+        act_V = self.pre_acts_at(x_BD, entries, known_V)
+        return share_missed(error_BO, self.decoded(act_V, entries))
 
     def decode(self, acts: SparseActs, x_BD: Tensor | None = None) -> Tensor:
         """Return reconstructions [B, O] from active features, without a product of size [B, F].
@@ -291,7 +310,7 @@ class Sae(nn.Module, ABC):
         Raises:
             MonosemError: the tokens are needed and were not given.
         """
-        out_BO = decode_sparse(acts, self.W_dec) + self.b_dec
+        out_BO = self.settings.shard.total(decode_sparse(acts, self.W_dec)) + self.b_dec
         if not (self.denormalises or self.settings.skip):
             return out_BO
         if x_BD is None:

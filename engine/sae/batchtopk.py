@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from engine.sae.base import ALL, LossParts, Sae, SaeSettings, variance_of
-from engine.sae.sparse.products import decode
 from engine.sae.sparse.ragged import RaggedEntries, largest_of_all
 from engine.sae.starts import start_of
 
@@ -55,9 +54,8 @@ class BatchTopKSae(Sae):
         """Compute losses on the batch's largest pre-activations; in training mode, move the threshold."""
         del dead_F, warmth
         pre_BF = self.product(x_BD)
-        place_N = largest_of_all(pre_BF, min(self.settings.needed_k() * len(x_BD), pre_BF.numel()))
-        entries = RaggedEntries(place_N, len(x_BD), self.settings.d_sae, self.group_starts())
-        act_N = self.pre_acts_at(x_BD, entries.whole, pre_BF.flatten()[place_N]).relu()
+        entries = self._largest_of_all(pre_BF)
+        act_N = self.pre_acts_at(x_BD, entries.whole, pre_BF.flatten()[entries.place_N]).relu()
         error_GBO = y_BO - self._prefix_reconstructions(act_N, entries)
         variance = variance_of(y_BO)
         squared_error_G = error_GBO.square().sum((1, 2))
@@ -68,16 +66,25 @@ class BatchTopKSae(Sae):
         squared_error, active_N = squared_error_G[-1], act_N.detach() > 0
         return LossParts(unexplained, terms, error_GBO[-1], squared_error, variance, entries, active_N, aux)
 
+    def _largest_of_all(self, pre_BF: Tensor) -> RaggedEntries:
+        """Return this rank's entries among the `k` · B largest of all ranks'."""
+        s, (n_tokens, width) = self.settings, pre_BF.shape
+        n = n_tokens * min(s.needed_k(), s.d_sae)
+        place_N = largest_of_all(pre_BF, min(n, pre_BF.numel()))
+        if not s.shard.alone:
+            place_N = place_N[s.shard.among_largest(pre_BF.flatten()[place_N][None], n)[0]]
+        return RaggedEntries(place_N, n_tokens, width, tuple(s.shard.count(start) for start in self.group_starts()))
+
     def _prefix_reconstructions(self, act_N: Tensor, entries: RaggedEntries) -> Tensor:
         """Return x̂ from the first group, the first two, …, all of them: [G, B, O]."""
-        part_BGO = decode(act_N, self.W_dec, entries).view(entries.tokens, len(entries.part_starts), -1)
+        part_BGO = self.decoded(act_N, entries).view(entries.tokens, len(entries.part_starts), -1)
         return part_BGO.cumsum(1).transpose(0, 1) + self.b_dec
 
     @torch.no_grad()
     def _follow(self, act_N: Tensor) -> None:
         """Move the threshold towards the smallest positive activation kept."""
-        if not len(act_N):  # nothing is finite: the training loop reports it at the next log line
-            return
-        smallest = torch.where(act_N > 0, act_N, torch.inf).min()
+        # Infinity where nothing is positive, or finite: the training loop reports that at the next log line.
+        smallest = torch.cat([act_N.new_tensor([torch.inf]), torch.where(act_N > 0, act_N, torch.inf)]).min()
+        smallest = self.settings.shard.least(smallest)
         moved = torch.where(self.threshold > 0, self.threshold.lerp(smallest, THRESHOLD_RATE), smallest)
         self.threshold.copy_(torch.where(smallest.isfinite(), moved, self.threshold))

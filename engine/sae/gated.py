@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from engine.sae.base import ALL, LossParts, Sae, SaeSettings, variance_of
-from engine.sae.sparse.products import decode
 from engine.sae.sparse.ragged import above
 from engine.sae.starts import start_of
 
@@ -34,8 +33,8 @@ class GatedSae(Sae):
 
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__(settings)
-        self.r_mag = nn.Parameter(torch.zeros(settings.d_sae))
-        self.b_mag = nn.Parameter(torch.zeros(settings.d_sae))
+        self.r_mag = nn.Parameter(torch.zeros(settings.n_features))
+        self.b_mag = nn.Parameter(torch.zeros(settings.n_features))
 
     @torch.no_grad()
     def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
@@ -62,11 +61,11 @@ class GatedSae(Sae):
         b_enc_V, r_mag_V, b_mag_V = (entries.gather(one_F) for one_F in (self.b_enc, self.r_mag, self.b_mag))
         open_V = gate_V.relu()
         act_V = ((gate_V - b_enc_V) * r_mag_V.exp() + b_mag_V).relu() * (known_V > 0)
-        error_BD = x_BD - decode(act_V, self.W_dec, entries) - self.b_dec
+        error_BD = x_BD - self.decoded(act_V, entries) - self.b_dec
         squared_error, variance = error_BD.square().sum(), variance_of(x_BD)
         mse = squared_error / len(x_BD)
-        l1 = open_V.sum() / len(x_BD)
-        frozen_BD = decode(open_V, self.W_dec.detach(), entries) + self.b_dec.detach()
+        l1 = self.settings.shard.summed(open_V.sum()) / len(x_BD)
+        frozen_BD = self.decoded(open_V, entries, self.W_dec.detach()) + self.b_dec.detach()
         frozen = (x_BD - frozen_BD).square().sum() / len(x_BD)
         total = mse + warmth * self.settings.needed_l1() * l1 + frozen
         terms = {"mse": mse, "l1": l1, "frozen": frozen}

@@ -13,7 +13,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from engine.sae.base import ALL, LossParts, Sae, SaeSettings, variance_of
-from engine.sae.sparse.products import SparseEntries, decode
+from engine.sae.sparse.products import SparseEntries
 from engine.sae.sparse.ragged import above
 from engine.sae.starts import start_of
 
@@ -50,7 +50,7 @@ class JumpReluSae(Sae):
 
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__(settings)
-        self.threshold = nn.Parameter(torch.zeros(settings.d_sae))
+        self.threshold = nn.Parameter(torch.zeros(settings.n_features))
 
     @torch.no_grad()
     def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
@@ -73,10 +73,10 @@ class JumpReluSae(Sae):
         known_V, entries = above(pre_BF, self.threshold.detach() - BANDWIDTH / 2)
         pre_V = self.pre_acts_at(x_BD, entries, known_V)
         act_V, active_V = jump(pre_V, self.threshold, entries)
-        error_BO = y_BO - decode(act_V, self.W_dec, entries) - self.b_dec
+        error_BO = y_BO - self.decoded(act_V, entries) - self.b_dec
         squared_error, variance = error_BO.square().sum(), variance_of(y_BO)
         unexplained = squared_error / variance
-        penalty = self._penalty(active_V.sum() / len(x_BD))
+        penalty = self._penalty(self.settings.shard.summed(active_V.sum()) / len(x_BD))
         pull = self._pull(1 - entries.scatter_sum(active_V.detach()) / len(x_BD), dead_F)
         total = unexplained + warmth * penalty + pull
         terms = {"unexplained": unexplained, "penalty": penalty, "pull": pull}
@@ -92,7 +92,7 @@ class JumpReluSae(Sae):
         weight_F = torch.full_like(silent_F, PULL / self.settings.d_sae)
         if dead_F is not None:
             weight_F = torch.where(dead_F, DEAD_PULL, weight_F)
-        return (weight_F * silent_F) @ self.threshold
+        return self.settings.shard.summed((weight_F * silent_F) @ self.threshold)
 
     @torch.no_grad()
     def constrain(self) -> None:

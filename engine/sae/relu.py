@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.sae.base import LossParts, Sae, variance_of
-from engine.sae.sparse.products import SparseEntries, decode
+from engine.sae.sparse.products import SparseEntries
 from engine.sae.sparse.ragged import above
 from engine.sae.starts import start_of
 
@@ -95,10 +95,10 @@ def _penalised(sae: Sae, x_BD: Tensor, warmth: float, penalty: Callable[[Tensor,
     """Return mean over tokens of ‖x - x̂‖² + warmth · λ · penalty. At first most entries are positive."""
     known_V, entries = above(sae.product(x_BD), 0.0)
     act_V = sae.pre_acts_at(x_BD, entries, known_V).relu()
-    error_BD = x_BD - decode(act_V, sae.W_dec, entries) - sae.b_dec
+    error_BD = x_BD - sae.decoded(act_V, entries) - sae.b_dec
     squared_error = error_BD.square().sum()
     mse = squared_error / len(x_BD)
-    l1 = penalty(act_V, entries) / len(x_BD)
+    l1 = sae.settings.shard.summed(penalty(act_V, entries)) / len(x_BD)
     total = mse + warmth * sae.settings.needed_l1() * l1
     terms = {"mse": mse, "l1": l1}
     return LossParts(total, terms, error_BD, squared_error, variance_of(x_BD), entries, act_V.detach() > 0)

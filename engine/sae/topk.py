@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.sae.base import LossParts, Sae, SaeSettings, SparseActs, encoded_rows, variance_of
-from engine.sae.sparse.products import TopKEntries, decode, largest
+from engine.sae.sparse.products import largest
 
 SCAN_WIDTH = 4096
 """Features that `acts_of` computes at once for one token: fewer would make many small products."""
@@ -36,8 +36,9 @@ class TopKSae(Sae):
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """Return the `k` largest pre-activations of each token, negatives set to 0."""
-        act_BK, feature_BK = largest(self.pre_acts(x_BD), self.k)
-        return SparseActs(act_BK.relu(), feature_BK)
+        act_BK, feature_BK = largest(self.pre_acts(x_BD), min(self.k, self.settings.n_features))
+        kept_BK = self.settings.shard.among_largest(act_BK, self.k)
+        return SparseActs(act_BK.relu() * kept_BK, feature_BK)
 
     @torch.no_grad()
     def acts_of(self, x_BD: Tensor, feature_C: Tensor) -> Tensor:
@@ -74,14 +75,15 @@ class TopKSae(Sae):
     def _step(self, x_BD: Tensor, y_BO: Tensor, dead_F: Tensor | None, warmth: float) -> LossParts:
         del dead_F, warmth
         pre_BF = self.product(x_BD)
-        known_BK, feature_BK = largest(pre_BF, self.k)
-        entries = TopKEntries(feature_BK, self.settings.d_sae)
-        act_BK = self.pre_acts_at(x_BD, entries, known_BK).relu()
-        error_BO = y_BO - self.b_dec - decode(act_BK, self.W_dec, entries)
+        width = self.settings.n_features
+        known_BK, feature_BK = largest(pre_BF, min(self.k, width))
+        known_V, entries = self.settings.shard.entries(known_BK, feature_BK, self.k, width)
+        act_V = self.pre_acts_at(x_BD, entries, known_V).relu()
+        error_BO = y_BO - self.b_dec - self.decoded(act_V, entries)
         squared_error, variance = error_BO.square().sum(), variance_of(y_BO)
         unexplained = squared_error / variance
         terms, aux = {"unexplained": unexplained}, (pre_BF, self.settings.aux_weight)
-        return LossParts(unexplained, terms, error_BO, squared_error, variance, entries, act_BK.detach() > 0, aux)
+        return LossParts(unexplained, terms, error_BO, squared_error, variance, entries, act_V.detach() > 0, aux)
 
 
 def laid_out(acts: SparseActs, feature_C: Tensor) -> Tensor:

@@ -5,11 +5,11 @@ Shapes: N rows, D values read per row by all members.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from statistics import fmean
 from typing import ClassVar, TypeVar
 
@@ -23,99 +23,27 @@ from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
 from engine.runtime.sizes import SAMPLE_ROWS
 from engine.training.agreement import Agreement
-from engine.training.schedule import CHECKPOINT_SECONDS, CheckpointClock, diverged
-from engine.training.sinks import Sinks
-from engine.training.trainer import SaeTrainer, Tally, TrainerSettings
+from engine.training.member import Member
+from engine.training.schedule import CHECKPOINT_SECONDS, CheckpointClock
+from engine.training.trainer import TrainerSettings
 from store.files.errors import MonosemError, WorkFailed
 from store.files.hdf5_arrays import reading
-from store.run.checkpoint import Checkpoint, checkpoints, forget_others, load_checkpoint, save_checkpoint
+from store.run.checkpoint import (
+    Checkpoint,
+    checkpoints,
+    forget_others,
+    load_checkpoint,
+    save_checkpoint,
+)
 from store.run.counted_noun import TOKEN, CountedNoun
-from store.run.events import EndEvent, EventLog, TrainEvent
+from store.run.events import EndEvent, TrainEvent
 from store.run.folder import RunFolder
 
 T = TypeVar("T")
 
-EXPLODED = 1000
-"""Ratio of the loss to the first one logged from which it has exploded."""
 CARRY, ORDINARY = "shuffle.carry", "ordinary"
 EXPLAINED, COUNTED = "explained_variance", "explained_variance_counted"
 """Facts of the progress line: of ordinary tokens, and with outliers."""
-
-
-@dataclass
-class Member:
-    """One of the autoencoders trained in one pass over the same activations."""
-
-    run: RunFolder
-    trainer: SaeTrainer
-    columns: Columns = field(default_factory=lambda: Columns(slice(None)))
-    sinks: Sinks | None = None
-    """Sinks of log lines besides the run's events."""
-    failure: WorkFailed | None = None
-    """Why it takes no further steps."""
-    first_loss: float | None = None
-    last: TrainEvent | None = None
-    """The last log line of this process that says what is explained with outliers; None where none was left out."""
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Restore a checkpoint, and rewind the events to its step."""
-        self.trainer.restore(checkpoint.state["trainer"], checkpoint.arrays)
-        self.first_loss = checkpoint.state.get("first_loss")
-        EventLog(self.run.events).rewind(checkpoint.step)
-
-    def log(self, seconds: float, outliers: int, left_out: LeftOut | None = None) -> TrainEvent:
-        """Write the log line for the steps since the last one, and start a new tally.
-
-        `outliers` is the number of tokens left out so far, `left_out` those of the current block.
-
-        Raises:
-            WorkFailed: the loss is not finite or has exploded.
-        """
-        trainer, batch = self.trainer, self.trainer.settings.batch
-        tally, trainer.tally = trainer.tally, Tally()
-        rows = tally.steps * batch
-        counted = None
-        if left_out is not None:
-            counted = trainer.counted_variance(tally, left_out.share, *self.columns.of(left_out.rows_ND))
-        event = TrainEvent(
-            step=trainer.step_count,
-            tokens=trainer.step_count * batch,
-            loss=float(tally.loss) / tally.steps,
-            l0=float(tally.n_active) / rows,
-            explained_variance=1.0 - float(tally.squared_error) / max(float(tally.variance), 1e-30),
-            dead=trainer.n_dead,
-            lr=trainer.lr_at(trainer.step_count - 1),
-            grad_norm=float(tally.grad_norm) / tally.steps,
-            tok_s=rows / max(seconds, 1e-9),
-            terms={name: float(value) / tally.steps for name, value in tally.terms.items()},
-            explained_variance_standardised=trainer.standardised_variance(),
-            outlier_tokens=outliers,
-            explained_variance_counted=counted,
-        )
-        self.last = self.last if counted is None else event
-        if not math.isfinite(event.loss):
-            raise self.failed(f"the loss is {event.loss}")
-        if self.first_loss is None:
-            self.first_loss = event.loss
-        elif event.loss > EXPLODED * max(self.first_loss, 1e-6):
-            raise self.failed(f"the loss has exploded from {self.first_loss:.3g} to {event.loss:.3g}")
-        EventLog(self.run.events).append(event)
-        if self.sinks is not None:
-            self.sinks.log(event)
-        return event
-
-    def check_sound(self) -> None:
-        """Refuse to continue with weights that are NaN or infinite.
-
-        Raises:
-            WorkFailed: names the last good checkpoint.
-        """
-        if not self.trainer.is_sound():
-            raise self.failed("some weights are NaN or infinite")
-
-    def failed(self, what: str) -> WorkFailed:
-        """Return the error that ends this training."""
-        return diverged(f"{what} at step {self.trainer.step_count}", self.run.checkpoints)
 
 
 @dataclass
@@ -166,16 +94,20 @@ class TrainLoop:
         places = [*((member.run, member.columns) for member in self.members), *self.others]
         step = self.ranks.shared(lambda: common_step([run for run, _ in places]))
         if step is None:
-            for member in self.members:
-                EventLog(member.run.events).rewind(0)
+            for one in self.members:
+                one.rewind(0)
             return False
         values, carry_ND, limits_2D = {}, np.empty((0, 0), np.float32), np.ones((2, self.shuffle.width), np.float32)
         for number, (run, columns) in enumerate(places):
             path = checkpoints(run.checkpoints)[step]
-            checkpoint = load_checkpoint(path)
+            member = own.get(run.path)
+            if member:
+                checkpoint = load_checkpoint(path, member.part, member.trainer.axes)
+            else:
+                checkpoint = load_checkpoint(path, names={CARRY, ORDINARY})
             with reading(path):
-                if run.path in own:
-                    own[run.path].restore(checkpoint)
+                if member:
+                    member.restore(checkpoint)
                 values, own_ND = checkpoint.state, checkpoint.arrays[CARRY]
                 if number == 0:
                     carry_ND = np.zeros((len(own_ND), self.shuffle.width), np.float32)
@@ -232,7 +164,7 @@ class TrainLoop:
             outlier_tokens=self.outliers,
         )
         for member in self._going():
-            EventLog(member.run.events).append(end)
+            member.note(end)
         self._say_outliers(settings.tokens)
         self._say_shares(time.perf_counter() - here)
 
@@ -314,23 +246,31 @@ class TrainLoop:
         Raises:
             WorkFailed: all members' weights are NaN or infinite; the last good checkpoints stay.
         """
-        shuffle, carry_ND = self.shuffle.state()
-        times = {"seconds": self.seconds, "logged_at": self.logged_at}
-        written = []
         for member in self._going():
             self._guarded(member, member.check_sound)
         for member in self._going():
-            values, arrays = member.trainer.state()
-            state = {"trainer": values, "shuffle": shuffle, "first_loss": member.first_loss} | times
-            arrays[CARRY] = member.columns.join(carry_ND)
-            if self.ordinary is not None and self.ordinary.ordinary is not None:
-                arrays[ORDINARY] = member.columns.join(self.ordinary.ordinary.limits_2D)
-            written.append(
-                save_checkpoint(member.run.checkpoints, Checkpoint(member.trainer.step_count, arrays, state))
-            )
+            if not member.writes:
+                step, arrays = member.trainer.step_count, member.trainer.state()[1]
+                save_checkpoint(member.run.checkpoints, Checkpoint(step, arrays), member.part)
+        # A file is written after the parts that belong to it, and all are written before earlier ones are removed.
+        self.ranks.gathered(None)
+        written = [self._written(member) for member in self._going() if member.writes]
         self.ranks.gathered(None)
         for path in written:
             forget_others(path)
+
+    def _written(self, member: Member) -> Path:
+        """Write the checkpoint of a member, or its first part, and return its path."""
+        shuffle, carry_ND = self.shuffle.state()
+        values, arrays = member.trainer.state()
+        times = {"seconds": self.seconds, "logged_at": self.logged_at}
+        state = {"trainer": values, "shuffle": shuffle, "first_loss": member.first_loss} | times
+        arrays[CARRY] = member.columns.join(carry_ND)
+        if self.ordinary is not None and self.ordinary.ordinary is not None:
+            arrays[ORDINARY] = member.columns.join(self.ordinary.ordinary.limits_2D)
+        return save_checkpoint(
+            member.run.checkpoints, Checkpoint(member.trainer.step_count, arrays, state), member.part
+        )
 
 
 def common_step(runs: Sequence[RunFolder]) -> int | None:

@@ -72,32 +72,48 @@ def resample(
     many times the input. Per-feature numbers (biases, a gate's scale) become 0. Adam's moments of what was changed are
     cleared.
     """
-    dead_A = dead_F.nonzero().squeeze(1)
-    if not len(dead_A) or len(dead_A) == len(dead_F):
+    shard, dead_A = sae.settings.shard, dead_F.nonzero().squeeze(1)
+    rivals = shard.all_ids(dead_A, sae.settings.d_sae)
+    if not len(rivals) or len(rivals) == sae.settings.d_sae:
         return 0
     error_ND = x_ND - sae(x_ND)
     loss_N = error_ND.square().sum(1)
     weight_N = loss_N.cpu().double().square() + 1e-30
     if not weight_N.isfinite().all():  # the training has diverged: its loop reports it at the next log line
         return 0
-    chosen = torch.multinomial(weight_N, len(dead_A), replacement=len(dead_A) > len(x_ND), generator=generator)
+    chosen = torch.multinomial(weight_N, len(rivals), replacement=len(rivals) > len(x_ND), generator=generator)
+    chosen = chosen[shard.is_own(rivals)]
     rows_AD = x_ND[chosen.to(x_ND.device)] - sae.b_dec
     rows_AD = rows_AD / rows_AD.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    living_norm = sae.W_enc[:, ~dead_F].norm(dim=0).mean()
+    living_norm = shard.total(sae.W_enc[:, ~dead_F].norm(dim=0).sum()) / (sae.settings.d_sae - len(rivals))
     sae.W_dec[dead_A] = rows_AD
     enc_DA = rows_AD.T * living_norm * ENCODER_SHARE
-    sae.W_enc[:, dead_A] = enc_DA * _least_loss_scale(error_ND, ((x_ND - sae.b_dec) @ enc_DA).relu() @ rows_AD)
+    added_ND = shard.total(((x_ND - sae.b_dec) @ enc_DA).relu() @ rows_AD)
+    sae.W_enc[:, dead_A] = enc_DA * _least_loss_scale(error_ND, added_ND)
     for one_F in (parameter for parameter in sae.parameters() if parameter.shape == dead_F.shape):
         if one_F is not sae.b_dec:
             one_F[dead_A] = 0.0
     forget(sae, optimizer, dead_A, MOMENTUM, "exp_avg_sq")
-    return len(dead_A)
+    return len(rivals)
 
 
 def _least_loss_scale(error_ND: Tensor, added_ND: Tensor) -> Tensor:
     """Return the scale of an addition that leaves the least squared error: a scalar from LEAST_SCALE to 1."""
     energy = added_ND.square().sum()
     return ((error_ND * added_ND).sum() / energy.clamp_min(1e-30)).clamp(LEAST_SCALE, 1.0)
+
+
+def clipped_norm(sae: Sae, most: float) -> Tensor:
+    """Scale all gradients down to a norm of at most `most` over all features, and return what it was before."""
+    parameters, shard = list(sae.parameters()), sae.settings.shard
+    if shard.alone:
+        return torch.nn.utils.clip_grad_norm_(parameters, most)
+    assert sae.b_dec.grad is not None
+    grads = [one.grad for one in parameters if one is not sae.b_dec and one.grad is not None]
+    own = torch.stack([grad.square().sum() for grad in grads]).sum()
+    norm = (shard.total(own) + sae.b_dec.grad.square().sum()).sqrt()
+    torch.nn.utils.clip_grads_with_norm_(parameters, most, norm)
+    return norm
 
 
 @torch.no_grad()

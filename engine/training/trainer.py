@@ -16,7 +16,8 @@ from torch import Tensor
 
 from engine.sae.base import SaeSettings, StepLoss
 from engine.sae.registry import architecture
-from engine.training.optim import MOMENTUM, Adam, adam_arrays, adam_state, all_finite, forget, resample
+from engine.sae.shard import FeatureShard
+from engine.training.optim import MOMENTUM, Adam, adam_arrays, adam_state, all_finite, clipped_norm, forget, resample
 from engine.training.schedule import lr_factor, resampling_steps, warmth
 from store.files.errors import WorkFailed
 
@@ -122,8 +123,8 @@ class SaeTrainer:
         self.sae = architecture(settings.arch)(settings.sae).to(device)
         self.sae.product_dtype = torch.bfloat16 if settings.products == "bfloat16" else None
         self.optimizer = Adam(self.sae.parameters(), lr=settings.lr, betas=ADAM_BETAS, fused=True)
-        self.silent_F = torch.zeros(settings.sae.d_sae, dtype=torch.int64, device=device)
-        """Tokens since each feature last fired."""
+        self.silent_F = torch.zeros(settings.sae.n_features, dtype=torch.int64, device=device)
+        """Tokens since each feature of this rank last fired."""
         self.tally = Tally()
         self._last: tuple[Tensor, Tensor] | None = None
         """Errors and targets of the last batch, scaled."""
@@ -146,14 +147,19 @@ class SaeTrainer:
             scaled_O = mean_O * self.y_scale
         self.sae.initialise(mean_D * self.scale, self.generator, scaled_O)
 
+    @property
+    def shard(self) -> FeatureShard:
+        """The features that this process trains."""
+        return self.settings.sae.shard
+
     def is_sound(self) -> bool:
         """Return whether all weights are finite."""
-        return all_finite(self.sae)
+        return not self.shard.ranks.largest([int(not all_finite(self.sae))])[0]
 
     @property
     def n_dead(self) -> int:
         """Features silent for `dead_after` tokens."""
-        return int((self.silent_F >= self.settings.dead_after).sum())
+        return int(self.shard.total((self.silent_F >= self.settings.dead_after).sum()))
 
     def lr_at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
@@ -168,11 +174,12 @@ class SaeTrainer:
             y_BO = y_BO.to(self.device) * self.y_scale
         dead_F = self.silent_F >= self.settings.dead_after
         warm = warmth(self.step_count, self.settings.warmup)
-        loss = self.sae.loss(x_BD, dead_F if bool(dead_F.any()) else None, warm, y_BO)
+        some_dead = bool(self.shard.total(dead_F.any().int()))
+        loss = self.sae.loss(x_BD, dead_F if some_dead else None, warm, y_BO)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
         self.sae.project_gradient()
-        grad_norm = torch.nn.utils.clip_grad_norm_(self.sae.parameters(), MAX_GRAD_NORM)
+        grad_norm = clipped_norm(self.sae, MAX_GRAD_NORM)
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr_at(self.step_count)
         self.optimizer.step()
@@ -226,9 +233,34 @@ class SaeTrainer:
         resample(self.sae, self.optimizer, dead_F, x_BD, self.generator)
         self.silent_F[dead_F] = 0
 
+    def forget_gradients(self) -> None:
+        """Free the gradients and moments, after the last step: weights of all ranks may need their room."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.state.clear()
+
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """Return the autoencoder's tensors for raw activations, by their names in files."""
-        return {name: tensor.cpu().numpy() for name, tensor in self.sae.unscaled(self.scale, self.y_scale).items()}
+        """Return the autoencoder's tensors for raw activations, by their names in files.
+
+        Of several ranks with parts of the features only the first one gets them; the others give it theirs.
+        """
+        tensors, axes = self.sae.unscaled(self.scale, self.y_scale), self.axes
+        found = {}
+        for name in list(tensors):
+            axis, tensor = axes.get(f"sae.{name}"), tensors.pop(name)
+            whole = tensor if axis is None else self.shard.collected(tensor, axis, self.settings.sae.d_sae)
+            if whole is not None and self.shard.ranks.first:
+                found[name] = whole.cpu().numpy()
+        return found
+
+    @property
+    def axes(self) -> dict[str, int]:
+        """The axis of features of those arrays of `state` that have one."""
+        found = {"silent": 0}
+        for name, parameter in self.sae.named_parameters():
+            if parameter is not self.sae.b_dec:
+                kinds = "sae", "adam.exp_avg", "adam.exp_avg_sq"
+                found |= {f"{kind}.{name}": int(parameter is self.sae.W_enc) for kind in kinds}
+        return found
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return all that the next step depends on: JSON values, and arrays by name."""

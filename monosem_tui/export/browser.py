@@ -25,8 +25,10 @@ from monosem_tui.draw.token_text import display_token
 from monosem_tui.export.assets import asset, script_json
 from monosem_tui.export.feature_html import Browser, as_html
 from monosem_tui.export.map_html import PAGE, write_map
+from monosem_tui.model.context_borders import BORDER
 from monosem_tui.model.feature_card import FeatureCard, top_token
 from monosem_tui.model.feature_document import read_document
+from monosem_tui.pages.passage import bordered_texts
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
@@ -48,7 +50,7 @@ HEADS = (
     ("fires on", "n mid"),
     ("max", "n low"),
     ("mean", "n least"),
-    ("raises", "low"),
+    ("promotes", "low"),
 )
 """Columns of the list, and which are dropped where room is short. index.js relies on their order."""
 BEFORE, AFTER = 45, 35
@@ -107,7 +109,11 @@ def _snippet(card: FeatureCard) -> Snippet:
         return "", "", ""
     example = card.sections[0].examples[0]
     before, after = example.tokens[: example.peak], example.tokens[example.peak + 1 :]
-    return "".join(before[-BEFORE:])[-BEFORE:], example.tokens[example.peak], "".join(after[:AFTER])[:AFTER]
+    texts = bordered_texts(example)
+    peak = texts[example.peak].strip(BORDER)
+    bar = BORDER * texts[example.peak].endswith(BORDER)
+    before, after = texts[: example.peak], texts[example.peak + 1 :]
+    return "".join(before[-BEFORE:])[-BEFORE:], peak, (bar + "".join(after[:AFTER]))[:AFTER]
 
 
 def _index(

@@ -1,13 +1,13 @@
 """A feature's page as one HTML file that makes no request and runs no script of its own.
 
-A screen of 1280 × 800 holds what tells most: the strongest examples on the left; histogram, tokens raised and lowered,
-neighbours and companions on the right. Examples of the other intervals follow below.
+A screen of 1280 × 800 holds what tells most: the strongest examples on the left; histogram, promoted and suppressed
+tokens, neighbours and companions on the right. Examples of the other intervals follow below.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from monosem_tui.model.feature_card import FeatureCard, ShownExample, ShownSecti
 from monosem_tui.model.feature_document import Document
 from monosem_tui.model.feature_stats import quantile_texts
 from monosem_tui.pages.feature_examples import section_words
+from monosem_tui.pages.passage import bordered_texts
+from monosem_tui.terms.feature_page import FIRES_WITH, LOGIT_HISTOGRAM, NEURONS, PROMOTES, SIMILAR, SUPPRESSES, TWIN
+from monosem_tui.terms.term import Term
 from store.run.counted_noun import CountedNoun
 
 BEFORE, AFTER = 110, 70
@@ -116,8 +119,14 @@ def _header(document: Document, browser: Browser | None) -> Iterator[str]:
             f"<span class=dim>· quantiles {values} at {at} %</span></p>"
         )
     if card.twin is not None:
-        yield f"<p>the other sign of the same latent: {_named(card.twin.feature, card.twin.name, browser)}</p>"
+        twin = _named(card.twin.feature, card.twin.name, browser)
+        yield f"<p>{heading(TWIN)}, the {TWIN.phrase} of the same latent: {twin}</p>"
     yield "</header>"
+
+
+def heading(term: Term) -> str:
+    """Return a term as it heads a section of the app's page, in small letters but the first."""
+    return term.title.capitalize()
 
 
 def _badges(card: FeatureCard) -> str:
@@ -143,6 +152,7 @@ def _section(section: ShownSection, card: FeatureCard) -> Iterator[str]:
 
 def _passage(example: ShownExample, top: float) -> str:
     """Return a passage as HTML, with what is far from the peak in elements of their own."""
+    example = replace(example, tokens=bordered_texts(example), borders=())
     first, last = _near(example)
     steps = bins(example.act_T, top).tolist()
     marked = [place for place, step in enumerate(steps) if step or place == example.peak]
@@ -186,20 +196,20 @@ def _beside(document: Document, browser: Browser | None) -> Iterator[str]:
         yield f"<section><h2>Activations <small>{at_zero}</small></h2>{bars(card.histogram.counts)}{ends}</section>"
     yield '<div class="pair lists">'
     largest = max((abs(value) for _, value in (*card.raises, *card.lowers)), default=1.0)
-    for title, effects, kind in (("Raises", card.raises, "u"), ("Lowers", card.lowers, "d")):
+    for term, effects, kind in ((PROMOTES, card.raises, "u"), (SUPPRESSES, card.lowers, "d")):
         rows = [_Row(isolated(token), signed(v), "t", bar_class(kind, abs(v) / largest)) for token, v in effects]
-        yield from _table(title, rows, "logit of the next token")
+        yield from _table(heading(term), rows, term.phrase)
     if not card.raises:
-        yield f"<section><h2>Raises</h2><small>{escaped(card.without_effects)}</small></section>"
+        yield f"<section><h2>{heading(PROMOTES)}</h2><small>{escaped(card.without_effects)}</small></section>"
     near = [_Row(_named(n.feature, n.name, browser), cosine(n.cosine)) for n in card.near]
-    yield from _table("Near", near, "cosine of decoder rows")
+    yield from _table(heading(SIMILAR), near, SIMILAR.phrase)
     together = figures.cofiring
     companions = [
         _Row(_named(c.feature, figures.names[c.feature], browser), f"{share(c.share)} ×{activation(c.lift)}")
         for c in (together.companions if together else [])
     ]
     sampled = f", of {count(together.n_used)} {card.noun.many}" if together and together.sampled else ""
-    yield from _table("Fires together with", companions, f"share × chance{sampled}")
+    yield from _table(heading(FIRES_WITH), companions, f"{FIRES_WITH.phrase}{sampled}")
     yield "</div>"
 
 
@@ -211,12 +221,13 @@ def _charts(document: Document) -> Iterator[str]:
         yield f"<section>{title}{bars(figures.drift.density_S)}</section>"
     if figures.logits is not None:
         low, high = (signed(float(value)) for value in figures.logits.edges[[0, -1]])
-        title = f"<h2>Logit effects <small>of all {count(int(figures.logits.counts.sum()))} tokens</small></h2>"
+        words = f"of all {count(int(figures.logits.counts.sum()))} tokens"
+        title = f"<h2>{heading(LOGIT_HISTOGRAM)} <small>{words}</small></h2>"
         ends = f'<div class="ends"><span>{low}</span><span>{high}</span></div>'
         yield f"<section>{title}{bars(figures.logits.counts)}{ends}</section>"
     neurons = zip(figures.neurons.id.tolist(), figures.neurons.value.tolist(), strict=True)
     rows = [_Row(isolated(str(i)), cosine(value)) for i, value in neurons]
-    yield from _table(f"Neurons of layer {figures.neuron_layer}", rows, "cosine of what they write")
+    yield from _table(heading(NEURONS), rows, f"{NEURONS.phrase}, layer {figures.neuron_layer}")
 
 
 def _named(feature: int, name: str, browser: Browser | None) -> str:

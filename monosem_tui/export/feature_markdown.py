@@ -14,7 +14,9 @@ from monosem_tui.model.feature_document import Document
 from monosem_tui.model.feature_explanations import ShownExplanation
 from monosem_tui.model.feature_stats import quantile_texts
 from monosem_tui.pages.feature_examples import section_words
-from monosem_tui.pages.passage import MARKED
+from monosem_tui.pages.passage import MARKED, bordered_texts
+from monosem_tui.terms.feature_page import FIRES_WITH, NEURONS, PROMOTES, SIMILAR, SUPPRESSES, TWIN
+from monosem_tui.terms.term import Term
 
 BEFORE, AFTER = 24, 12
 """Tokens of an example around its peak."""
@@ -84,10 +86,10 @@ def _examples(card: FeatureCard) -> Iterator[str]:
 def _passage(example: ShownExample) -> str:
     """Return text around the peak: the strongest tokens bold, `‹11.8›` after the peak."""
     first, last = max(0, example.peak - BEFORE), min(len(example.tokens), example.peak + AFTER + 1)
-    bold = strongest(example.act_T, MARKED) | {example.peak}
+    tokens, bold = bordered_texts(example), strongest(example.act_T, MARKED) | {example.peak}
     parts = ["…"] if first else []
     for place in range(first, last):
-        text = example.tokens[place]
+        text = tokens[place]
         parts.append(_bold(text) if place in bold else escaped(text))
         if place == example.peak:
             parts.append(f"‹{activation(example.act)}›")
@@ -106,23 +108,24 @@ def _bold(text: str) -> str:
 
 def _relations(document: Document) -> Iterator[str]:
     card, figures = document.card, document.figures
-    for name, effects in (("raises", card.raises), ("lowers", card.lowers)):
+    for term, effects in ((PROMOTES, card.raises), (SUPPRESSES, card.lowers)):
         if effects:
-            yield _item(name, (f"`{_code(token or SPACE)}` {signed(value)}" for token, value in effects))
+            yield _item(term, (f"`{_code(token or SPACE)}` {signed(value)}" for token, value in effects))
     if card.twin:
-        yield _item("the other sign of the same latent", (f"{card.twin.feature} {escaped(card.twin.name)}",))
+        yield _item(TWIN, (f"{card.twin.feature} {escaped(card.twin.name)}",))
     if card.near:
-        yield _item("near", (f"{n.feature} {escaped(n.name)} {cosine(n.cosine)}" for n in card.near))
+        yield _item(SIMILAR, (f"{n.feature} {escaped(n.name)} {cosine(n.cosine)}" for n in card.near))
     if figures.cofiring and figures.cofiring.companions:
         names, together = figures.names, figures.cofiring.companions
         yield _item(
-            "fires together with",
+            FIRES_WITH,
             (f"{c.feature} {escaped(names[c.feature])} {share(c.share)} ×{activation(c.lift)}" for c in together),
         )
     neurons = list(zip(figures.neurons.id.tolist(), figures.neurons.value.tolist(), strict=True))
     if neurons:
-        yield _item(f"neurons of layer {figures.neuron_layer}", (f"{i} {cosine(value)}" for i, value in neurons))
+        yield _item(NEURONS, (f"{i} {cosine(value)}" for i, value in neurons), f", layer {figures.neuron_layer}")
 
 
-def _item(name: str, parts: Iterable[str]) -> str:
-    return f"- **{name}** " + ", ".join(parts)
+def _item(term: Term, parts: Iterable[str], more: str = "") -> str:
+    """Return parts behind a term as the app's page heads them, with its phrase."""
+    return f"- **{term.title.capitalize()}** ({escaped(term.phrase)}{more}): " + ", ".join(parts)

@@ -9,6 +9,9 @@ import numpy as np
 from store.index.reader import FeatureStore
 from store.run.counted_noun import TOKEN
 
+BORDER = "┊"
+"""Stands where one context of a document ends and the next begins."""
+
 
 class Border(NamedTuple):
     """A border in a text of some tokens."""

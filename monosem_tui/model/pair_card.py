@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.token_text import display_tokens
 from monosem_tui.model.comparisons import HeldComparison
+from monosem_tui.model.context_borders import BORDER
 from monosem_tui.model.feature_card import ShownExample, top_token
 from monosem_tui.model.feature_explanations import suggestion
 from monosem_tui.model.open_run import OpenRun
@@ -112,7 +113,10 @@ def read_pair(
         (features[0], features[1]),
         _statistics(held, pair),
         {name: found.n[fires] for name, fires in SECTIONS.items()},
-        {name: tuple(map(_shown, found.passages[fires])) for name, fires in SECTIONS.items()},
+        {
+            name: tuple(shown_passage(passage, shared.opener) for passage in found.passages[fires])
+            for name, fires in SECTIONS.items()
+        },
     )
 
 
@@ -152,8 +156,10 @@ def _statistics(held: HeldComparison, pair: tuple[int, int]) -> PairStatistics:
     )
 
 
-def _shown(passage: UnitPassage) -> ShownPassage:
-    pieces = display_tokens(passage.text_U)
+def shown_passage(passage: UnitPassage, opener: bytes) -> ShownPassage:
+    """Return a passage, a bar in place of what opens a context."""
+    bar = BORDER.encode()
+    pieces = display_tokens([text.replace(opener, bar) if opener else text for text in passage.text_U])
     first, second = (_example(pieces, act_U, passage) for act_U in passage.acts)
     return ShownPassage((first, second))
 

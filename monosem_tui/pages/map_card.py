@@ -13,7 +13,7 @@ EXAMPLES = 2
 
 
 def card_lines(card: FeatureCard, cells: int, rendering: Rendering) -> list[Line]:
-    """Return number and label, what it fires on, its explanation or what it raises, and its strongest examples."""
+    """Return number and label, what it fires on, its explanation or what it promotes, and its strongest examples."""
     marks = badges(card)
     right = line(" ", *marks, " ") if marks else ()
     head = ruled(crop(line(rule_span(1), " ", *title(card), " "), cells), cells, right)
@@ -21,7 +21,9 @@ def card_lines(card: FeatureCard, cells: int, rendering: Rendering) -> list[Line
     facts += f" · {card.kind} feature" if card.kind else ""
     said = card.explanations[0].text if card.explanations else ""
     raised = " ".join(token for token, _ in card.raises[:6])
-    what = [line(" ", Span(said, Role.DIM))] if said else [line(Span(" raises ", Role.DIM), raised)] if raised else [()]
+    what = (
+        [line(" ", Span(said, Role.DIM))] if said else [line(Span(" promotes ", Role.DIM), raised)] if raised else [()]
+    )
     examples = card.sections[0].examples[:EXAMPLES] if card.sections else []
     drawn = Rendering.MARKS if rendering is Rendering.RULER else rendering
     where = frame(examples, cells - 2)

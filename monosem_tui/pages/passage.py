@@ -13,12 +13,11 @@ from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation
 from monosem_tui.draw.safe_text import NEWLINE, RETURN, TAB, width
 from monosem_tui.draw.spans import HEAT, Line, Role, Span, crop, crop_left, line
+from monosem_tui.model.context_borders import BORDER
 from monosem_tui.model.feature_card import ShownExample
 
 MARKED = 3
 """Tokens drawn bold where colours do not show the strongest."""
-BORDER = "┊"
-"""Stands where one context of a document ends and the next begins."""
 LONG_LINE = 100
 """Characters per line break below which a text is read line by line."""
 _BLANKS = (NEWLINE, TAB, RETURN)
@@ -127,6 +126,17 @@ def in_lines(example: ShownExample) -> bool:
     """Return whether a text has so many line breaks that it is read line by line, as code is."""
     breaks = sum(token.count(NEWLINE) for token in example.tokens)
     return breaks * LONG_LINE > sum(map(len, example.tokens))
+
+
+def bordered_texts(example: ShownExample) -> list[str]:
+    """Return the text of each token, a bar behind the last one of each context that ends in them or right before."""
+    texts = _texts(example)
+    for border in example.borders:
+        if border.token:
+            texts[border.token - 1] += BORDER
+        elif texts:
+            texts[0] = BORDER + texts[0]
+    return texts
 
 
 class _Piece(NamedTuple):

@@ -65,9 +65,9 @@ class PairPassages:
 class SharedText:
     """The text that two stores share, cut into units; made once, then asked about any pair of features."""
 
-    def __init__(self, first: DocumentTexts, units: TextUnits) -> None:
-        """Take the documents of the first store, and the units."""
-        self.units = units
+    def __init__(self, first: DocumentTexts, units: TextUnits, opener: bytes = b"") -> None:
+        """Take the documents of the first store, the units, and what stands in the text where a context begins."""
+        self.units, self.opener = units, opener
         end_D = np.cumsum(first.length_D)
         starts, ends = (end_D - first.length_D)[units.document_P].tolist(), end_D[units.document_P].tolist()
         pieces = [first.text[start:end] for start, end in zip(starts, ends, strict=True)]
@@ -82,7 +82,7 @@ class SharedText:
             MonosemError: they share no document, or a store is damaged or has vanished.
         """
         texts = DocumentTexts.of(first)
-        return cls(texts, shared_units(texts, DocumentTexts.of(second), kind))
+        return cls(texts, shared_units(texts, DocumentTexts.of(second), kind), opening_text(first))
 
     def firing(self, side: int, store: FeatureStore, feature: int) -> FiringUnits:
         """Return the units on which a feature of one side (0 or 1) fires.
@@ -152,3 +152,12 @@ class SharedText:
         )
         padded = [np.insert(act_U, gap_U, np.float32(0)) for act_U in acts]
         return UnitPassage(text_U, (padded[0], padded[1]), int(np.searchsorted(edges, start_U[unit - unit_U[0]])), pair)
+
+
+def opening_text(store: FeatureStore) -> bytes:
+    """Return the text of the token that opens every context and does not count there; nothing without one."""
+    start_C = store.layout.contexts.start
+    if len(start_C) < 2 or store.layout.counted_tokens()[start_C].any():
+        return b""
+    ids = np.unique(store.tokens(0, store.n_tokens)[start_C])
+    return store.vocabulary.token(int(ids[0])) if len(ids) == 1 else b""

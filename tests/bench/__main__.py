@@ -1,7 +1,7 @@
 """`make bench`: measure what docs/benchmarks.md states, and write it there, each part between marks of its own.
 
     python -m tests.bench [--quick] [terminal] [store] [dashboard] [steps] [end-to-end] [loss] [logits] [clamping]
-                          [steering] [find] [compare] [map] [absorption] [gemma]
+                          [steering] [find] [compare] [map] [absorption] [distributed] [gemma]
 
 Measures the parts that are named, or all. With --quick everything is tried at a small size and the page stays as it is.
 """
@@ -25,6 +25,7 @@ from tests.bench import (
     logits,
     loss,
     maps,
+    rank_steps,
     real_model,
     steering,
     steps,
@@ -49,6 +50,7 @@ PARTS: dict[str, tuple[Callable[[], Table], Callable[[], Table]]] = {
     "compare": (comparison.measure, lambda: comparison.measure(comparison.QUICK)),
     "map": (maps.measure, lambda: maps.measure(maps.QUICK)),
     "absorption": (absorption.measure, lambda: absorption.measure(absorption.QUICK)),
+    "distributed": (rank_steps.measure, lambda: rank_steps.measure(rank_steps.QUICK)),
     "find": (concepts.measure, lambda: concepts.measure(concepts.QUICK)),
 }
 """Each part's measurement, in earnest and at a small size."""

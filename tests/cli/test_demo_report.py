@@ -42,4 +42,4 @@ def test_features_stand_with_their_strongest_places(
             strongest = np.sort(sample.dense_NF[:, feature])[::-1][0]
             assert f"‹{strongest:.1f}›" in rows[place]
             first = display_token(store.vocabulary.token(int(store.logits(feature).top.id[0])))
-            assert rows[place + 1].startswith(f"  raises {first}")
+            assert rows[place + 1].startswith(f"  promotes {first}")

@@ -1,4 +1,4 @@
-"""`--nproc`: the command line of an index and an extraction that several processes make."""
+"""`--nproc`: the command line of an index, an extraction and a training that several processes make."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 
 from monosem_tui.cli import ranks
 from monosem_tui.cli.main import run
+from store.run.checkpoint import latest_checkpoint
 from store.run.folder import RunFolder
 from tests.cli.running import ENTRY, clean_environment
 from tests.patience import PATIENCE, alive, eventually, wait_for_end
@@ -48,6 +49,36 @@ def test_a_dry_run_says_the_memory_of_each(
     assert run([*extract, "--tokens", "1k", "--nproc", "2", "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["ranks"] == 2
     assert not (tmp_path / "acts").exists()
+
+
+def test_a_dry_run_of_a_training_says_what_is_sent(
+    tiny_lm: Path, tiny_text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = ["train", "--model", str(tiny_lm), "--data", str(tiny_text), "--out", str(tmp_path / "run"), "--dry-run"]
+    train += ["--layer", "0", "--tokens", "2k", "--batch", "64", "--k", "4", "--no-index", "--device", "cpu"]
+    found = {}
+    for name, more in {
+        "alone": ["--d-sae", "4096"],
+        "wide": ["--d-sae", "4096", "--nproc", "2"],
+        "sweep": ["--d-sae", "4096,2048", "--nproc", "2"],
+    }.items():
+        assert run([*train, *more, "--json"]) == 0
+        found[name] = json.loads(capsys.readouterr().out)
+        assert found[name]["seconds"] > 0
+    weights = {name: one["memory"]["items"] for name, one in found.items()}
+    moments = {
+        name: next(item["n_bytes"] for item in one if "moments" in item["what"]) for name, one in weights.items()
+    }
+    assert (
+        found["alone"]["traffic_per_step"] == 0 < found["sweep"]["traffic_per_step"] < found["wide"]["traffic_per_step"]
+    )
+    assert moments["wide"] < 0.51 * moments["alone"]
+    assert moments["sweep"] == moments["alone"]
+    assert run([*train, "--d-sae", "4096", "--nproc", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "sent by each process in a training step" in said
+    assert "in each process, without sending and waiting" in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_error_of_a_rank_is_left_for_its_launcher(
@@ -116,3 +147,32 @@ def test_four_are_broken_off_and_two_or_one_finish(how: str, trained: RunFolder,
         torchrun += ["-m", "monosem_tui.cli", *command(trained, "--resume")[3:]]
         subprocess.run(torchrun, env=environment, check=True, capture_output=True)
     assert trained.features.read_bytes() == whole.features.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_training_of_two_is_killed_and_three_finish(tiny_lm: Path, tmp_path: Path) -> None:
+    """One line says which process was killed; the checkpoint of two is read by three, started by torchrun."""
+    environment, out = clean_environment(OMP_NUM_THREADS="1"), RunFolder(tmp_path / "run")
+    train = [sys.executable, "-c", ENTRY, "train", "--model", str(tiny_lm), "--data", "stdlib", "--layer", "0"]
+    train += ["--tokens", "80k", "--batch", "256", "--d-sae", "4096", "--k", "8", "--no-index", "--device", "cpu"]
+    train += ["--checkpoint-every", "20", "--out", str(out.path)]
+    begun = subprocess.Popen([*train, "--nproc", "2"], env=environment, stderr=subprocess.PIPE)
+    eventually(lambda: latest_checkpoint(out.checkpoints) is not None)
+    ranks_of = children(begun.pid)
+    os.kill(ranks_of[1], signal.SIGKILL)
+    killed_at = time.monotonic()
+    _, said = begun.communicate(timeout=PATIENCE)
+    assert time.monotonic() - killed_at < 30
+    for pid in ranks_of:
+        wait_for_end(pid)
+    assert begun.returncode == 1
+    assert " was ended by SIGKILL, so the others stopped" in said.decode().splitlines()[-2]
+    assert "Traceback" not in said.decode()
+    assert out.record().current_status() == "stopped"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "3"]
+    torchrun += ["-m", "monosem_tui.cli", *train[3:], "--resume"]
+    found = subprocess.run(torchrun, env=environment, check=True, capture_output=True)
+    assert b"resumed at step" in found.stderr
+    assert out.sae.is_file()
+    assert not list(out.checkpoints.iterdir())

@@ -5,20 +5,29 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from rich.cells import cell_len
 
 from monosem_tui.cli.main import run as monosem
-from monosem_tui.export.feature_markdown import escaped
+from monosem_tui.export.feature_html import as_html
+from monosem_tui.export.feature_markdown import as_markdown, escaped
 from monosem_tui.export.page_files import FORMS, file_name
+from monosem_tui.model.context_borders import BORDER, Border
+from monosem_tui.model.feature_card import ShownExample
+from monosem_tui.model.feature_document import read_document
+from monosem_tui.model.open_run import OpenRun
 from monosem_tui.screens.output_files import picture
+from monosem_tui.terms.feature_page import FIRES_WITH, PROMOTES, SIMILAR, SUPPRESSES
 from store.files.errors import MonosemError
 from store.files.output_file import write_new
 from store.notes.note_file import Notes
+from store.settings.features import ExampleSettings
 from tests.sample_run import Sample, build_sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import press, screen_text, settle, until
@@ -107,6 +116,23 @@ def test_markdown_is_never_markup(marked: Sample, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize("character", [chr(code) for code in range(33, 127) if not chr(code).isalnum()])
 def test_what_markdown_may_escape_is_all_that_is(character: str) -> None:
     assert escaped(character) in (character, "\\" + character)
+
+
+def test_files_head_sections_as_the_page_does_and_mark_the_borders_of_contexts(opened: OpenRun) -> None:
+    document = read_document(opened.store, opened.notes, 0, ExampleSettings(), "sample")
+    section = document.card.sections[0]
+    tokens = ["one", "<|endoftext|>", " two", " three"]
+    act_T, borders = np.array([0, 0, 2, 1], np.float32), (Border(1, instead=True), Border(4, instead=False))
+    example = ShownExample(tokens, act_T, 2, 0, 0, borders=borders)
+    card = replace(document.card, sections=[replace(section, examples=[example])])
+    html, markdown = as_html(replace(document, card=card)), as_markdown(replace(document, card=card))
+    for text in (html, markdown):
+        assert "endoftext" not in text
+        assert f"one{BORDER}" in text
+        assert f"three{BORDER}" in text.replace("*", "")
+    for term in (PROMOTES, SUPPRESSES, SIMILAR, FIRES_WITH):
+        assert f"<h2>{term.title.capitalize()} <small>{term.phrase}" in html
+        assert f"- **{term.title.capitalize()}** ({term.phrase})" in markdown
 
 
 def test_markdown_holds_the_numbers(marked: Sample, capsys: pytest.CaptureFixture[str]) -> None:

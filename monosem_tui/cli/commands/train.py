@@ -40,7 +40,9 @@ def train(
         from monosem_tui.cli.reports.dry_run import report as show
 
         jobs = planned(grid, out, runs_root(runs_dir), resume=resume)
-        show([job.run for job in jobs], forecast_training(jobs, ConsoleProgress(), resume=resume), json=json)
+        show(
+            [job.run for job in jobs], forecast_training(jobs, ConsoleProgress(), resume=resume, ranks=nproc), json=json
+        )
         return
     if ranks.has_launched(nproc):
         return

@@ -32,7 +32,10 @@ def report(runs: Sequence[RunFolder], forecast: Forecast, *, json: bool) -> None
     ):
         if needs:
             _needs(title, needs, peak(needs), free, ranks)
-    output.emit_text(f"{'time':<14}{_seconds(plan.seconds):>9}" + ("  in one process" if plan.ranks > 1 else ""))
+    if plan.traffic:
+        output.emit_text(f"{'traffic':<14}{_bytes(plan.traffic):>9}  sent by each process in a training step")
+    of = "in one process" if plan.in_one else "in each process, without sending and waiting"
+    output.emit_text(f"{'time':<14}{_seconds(plan.seconds):>9}" + (f"  {of}" if plan.ranks > 1 else ""))
     for stage in plan.stages:
         output.emit_text(f"  {_seconds(stage.seconds):>10}  {stage.name}, {compact(stage.tokens)} {plan.noun.many}")
     for error in forecast.refusals:
@@ -94,6 +97,7 @@ def forecast_json(runs: Sequence[RunFolder], forecast: Forecast) -> dict[str, An
         "ranks": plan.ranks,
         "memory_per_rank": peak(plan.host),
         "disk_kept": sum(need.kept for need in plan.disk),
+        "traffic_per_step": plan.traffic,
         "flops": None,
         "seconds": plan.seconds,
         "stages": [{"name": s.name, "tokens": s.tokens, "flops": None, "seconds": s.seconds} for s in plan.stages],

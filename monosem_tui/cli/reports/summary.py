@@ -180,7 +180,7 @@ def _explained(said: _Said, feature: int, cells: int) -> list[Line]:
 def _raises(store: FeatureStore, feature: int, cells: int) -> str:
     """Return the tokens that a feature promotes, as many as fit beside an example."""
     tokens = [display_token(token) for token in store.vocabulary.tokens(store.logits(feature).top.id)]
-    return fit("  raises " + "  ".join(tokens), cells - 2) + "  " if tokens else " " * cells
+    return fit("  promotes " + "  ".join(tokens), cells - 2) + "  " if tokens else " " * cells
 
 
 def _head_json(place: Place, record: RunRecord | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -21,13 +22,15 @@ from engine.commands.train import Job, planned, train, train_all
 from engine.data.arrays import open_array
 from engine.indexing import array_index
 from engine.indexing.array_index import ArrayRows, build_array_index
+from engine.jobs import deal
 from engine.ranks.group import ALONE, Ranks, joined
 from engine.runtime.progress import Silent
 from engine.training.trainer import SaeTrainer
 from store.index.early_segments import early_segments
 from store.index.segment import SegmentBuilder
 from store.run.folder import RunFolder
-from store.run.shards import present_shards
+from store.run.shards import present_shards, write_shard
+from store.settings.architectures import TABLE
 from store.settings.extract import ExtractSettings
 from store.settings.train import TrainGrid, TrainSettings
 from store.settings.trained_run import IndexSettings
@@ -39,6 +42,15 @@ TRAINED: dict[str, Any] = {
     **{"layer": 0, "context": CONTEXT, "device": "cpu", "tokens": 600, "batch": 100, "d_sae": 40, "k": 5},
     **{"index": False, "index_tokens": 10**9},
 }
+WIDE: dict[str, Any] = {
+    **{"device": "cpu", "tokens": 64 * 32, "batch": 64, "d_sae": 42, "dead_after": 30, "index": False},
+}
+STEERED: dict[str, dict[str, Any]] = {"gated": {"l1": 4.0}, "l1-norm": {"l1": 2.0}, "relu": {"l1": 4.0}}
+"""Sparsity at which features die, so that AuxK and resampling have something to do; for the others k is 2."""
+RESUMED = ("matryoshka", "relu")
+"""Architectures that are broken off and resumed: one that chooses among all features, one that resamples."""
+BROKEN_AT = 13
+"""Step after which a training of `killed` is broken off."""
 SWEEP = TRAINED | {"index": True, "index_tokens": 800, "eval_tokens": 300, "buffer": 250, "checkpoint_every": 2}
 
 
@@ -54,6 +66,7 @@ def small_pieces() -> Iterator[pytest.MonkeyPatch]:
         patch.setattr(SegmentBuilder, "most_tokens", 8 * CONTEXT)
         patch.setattr(extraction, "SHARD_BYTES", 2 * D_MODEL * CONTEXT * 9)
         patch.setattr(array_index, "TOGETHER", 2)
+        patch.setattr(deal, "WIDE", 42)
         yield patch
 
 
@@ -102,15 +115,24 @@ class Folder:
         return run
 
     def sweep(self, name: str, ranks: Ranks = ALONE, *, resume: bool = False) -> None:
-        """Train four autoencoders on two sites; index and evaluate those that are not broken off."""
+        """Train two autoencoders, each on a site of its own; index and evaluate those that are not broken off."""
         settings = SWEEP | {"index": "begun" not in name}
-        grid = TrainGrid(TrainSettings(**self.asked, **settings), layer=(0, 1), k=(3, 5))
+        grid = TrainGrid(TrainSettings(**self.asked, **settings), layer=(0, 1))
         train_all(planned(grid, self.path / name, self.path, resume=resume), Silent(), resume=resume, ranks=ranks)
 
     def train_one(self, name: str, ranks: Ranks = ALONE) -> RunFolder:
         """Train a single narrow autoencoder, index and evaluate it."""
         run = RunFolder(self.path / name)
         train_all([Job(run, TrainSettings(**self.asked, **SWEEP))], Silent(), resume=False, ranks=ranks)
+        return run
+
+    def train_wide(self, name: str, arch: str, ranks: Ranks = ALONE, *, resume: bool = False) -> RunFolder:
+        """Train a single autoencoder on the array; ranks have some of its features each."""
+        run = RunFolder(self.path / f"{name}-{arch}")
+        settings = TrainSettings(activations=str(self.path / "x.npy"), **WIDE, **STEERED.get(arch, {"k": 2}), arch=arch)
+        if "broken" in name or resume:
+            settings = settings.changed(checkpoint_every=5)
+        train_all([Job(run, settings)], Silent(), resume=resume, ranks=ranks)
         return run
 
 
@@ -130,14 +152,33 @@ def dying_after(count: int, work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def killed(patch: pytest.MonkeyPatch, ranks: Ranks = ALONE) -> Iterator[None]:
-    """Within the block this rank dies once it has sealed a segment or shard, one more for each rank before it."""
+def killed(patch: pytest.MonkeyPatch, ranks: Ranks = ALONE, steps: int = BROKEN_AT) -> Iterator[None]:
+    """Within the block this rank dies once it has sealed a segment or shard, one more for each rank before it.
+
+    In a training it dies after `steps` steps of the autoencoders that it trains.
+    """
     with patch.context() as inside, pytest.raises(Killed):
         inside.setattr(SegmentBuilder, "seal", dying_after(1 + ranks.rank, SegmentBuilder.seal))
-        inside.setattr(extraction, "write_shard", dying_after(1 + ranks.rank, extraction.write_shard))
-        inside.setattr(SaeTrainer, "step", dying_after(4 * (4 // ranks.number), SaeTrainer.step))
+        inside.setattr(extraction, "write_shard", dying_after(1 + ranks.rank, write_shard))
+        inside.setattr(SaeTrainer, "step", dying_after(steps, SaeTrainer.step))
         yield
     ranks.gathered(None)
+
+
+def train_all_architectures(folder: Folder, patch: pytest.MonkeyPatch, ranks: Ranks) -> None:
+    """Train every architecture, its features dealt to ranks; go on with what another number of them has begun."""
+    for arch in TABLE:
+        folder.train_wide(f"wide-{ranks.number}", arch, ranks)
+    for arch in RESUMED:
+        with killed(patch, ranks):
+            folder.train_wide(f"wide-broken-{ranks.number}", arch, ranks)
+        if ranks.alone:
+            continue
+        if ranks.first:
+            folder.copy(f"wide-again-{ranks.number}-{arch}", of=f"wide-broken-{ranks.number}-{arch}")
+        ranks.gathered(None)
+        folder.train_wide(f"wide-again-{ranks.number}", arch, ranks, resume=True)
+        folder.train_wide("wide-broken-1", arch, ranks, resume=True)
 
 
 def main(folder: Folder) -> None:
@@ -151,7 +192,8 @@ def main(folder: Folder) -> None:
         folder.train_one("together-one", ranks)
         folder.sweep("together-sweep", ranks)
         folder.sweep("begun-alone-sweep", ranks, resume=True)
-        with killed(patch, ranks):
+        train_all_architectures(folder, patch, ranks)
+        with killed(patch, ranks, steps=4):
             folder.sweep("begun-together-sweep", ranks)
         with killed(patch, ranks):
             folder.index("begun-together", ranks)
@@ -165,5 +207,11 @@ def main(folder: Folder) -> None:
         folder.index("twice", ranks, resume=True)
 
 
+def train_with_four(folder: Folder) -> None:
+    """As one of four ranks, train every architecture with features dealt, and finish what one process has begun."""
+    with small_pieces() as patch, joined() as ranks:
+        train_all_architectures(folder, patch, ranks)
+
+
 if __name__ == "__main__":
-    main(Folder(Path(sys.argv[1])))
+    (train_with_four if os.environ["WORLD_SIZE"] == "4" else main)(Folder(Path(sys.argv[1])))

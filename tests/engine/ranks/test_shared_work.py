@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from engine.ranks.group import ALONE
 from engine.ranks.launcher import launch
 from store.files.errors import MonosemError
 from store.run.events import EndEvent, TrainEvent, read_events
 from store.run.folder import RunFolder
 from store.run.shards import shard_path
-from tests.engine.ranks.at_work import Folder, killed, small_pieces
+from store.run.weights import load_sae
+from store.settings.architectures import TABLE
+from tests.engine.ranks.at_work import RESUMED, Folder, killed, small_pieces, train_all_architectures
 from tests.patience import eventually, wait_for_end
 
 
@@ -36,8 +39,9 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
         folder.extract("alone-shards")
         folder.train_one("alone-one")
         folder.sweep("alone-sweep")
-        with killed(patch):
+        with killed(patch, steps=4 * 2):
             folder.sweep("begun-alone-sweep")
+        train_all_architectures(folder, patch, ALONE)
         with killed(patch):
             folder.index("begun-alone")
         with killed(patch):
@@ -46,6 +50,8 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
         folder.index("begun-together", resume=True)
         folder.extract("begun-together-shards", resume=True)
         folder.sweep("begun-together-sweep", resume=True)
+        for arch in RESUMED:
+            folder.train_wide("wide-broken-2", arch, resume=True)
         yield folder
 
 
@@ -72,9 +78,9 @@ def test_shards_are_the_same_to_the_byte(name: str, worked: Folder) -> None:
 
 def timeless(run: RunFolder) -> list[TrainEvent | EndEvent]:
     """The log lines of a training without its times."""
-    untimed = {"tok_s": 0.0, "seconds": 0.0}
     return [
-        replace(one, **{key: untimed[key] for key in untimed if hasattr(one, key)}) for one in read_events(run.events)
+        replace(one, tok_s=0.0) if isinstance(one, TrainEvent) else replace(one, tok_s=0.0, seconds=0.0)
+        for one in read_events(run.events)
     ]
 
 
@@ -82,7 +88,7 @@ def timeless(run: RunFolder) -> list[TrainEvent | EndEvent]:
 def test_a_sweep_is_the_same_to_the_bit(name: str, worked: Folder) -> None:
     """Trainings are dealt to ranks whole; what they read is in the same order, whoever ran the model on it."""
     wanted = {path.name: RunFolder(path) for path in worked.path.glob("alone-sweep-*")}
-    assert len(wanted) == 4
+    assert len(wanted) == 2
     for ending, one in wanted.items():
         other = RunFolder(worked.path / ending.replace("alone", name, 1))
         same_training(one, other)
@@ -91,6 +97,59 @@ def test_a_sweep_is_the_same_to_the_bit(name: str, worked: Folder) -> None:
 def test_a_narrow_training_is_the_same_to_the_bit(worked: Folder) -> None:
     """One rank trains what all of them have run the model for."""
     same_training(RunFolder(worked.path / "alone-one"), RunFolder(worked.path / "together-one"))
+
+
+@pytest.mark.parametrize("arch", sorted(TABLE))
+def test_features_are_trained_by_two(arch: str, worked: Folder) -> None:
+    """Losses and explained variance are those of one process, up to rounding."""
+    alone, together = (RunFolder(worked.path / f"wide-{number}-{arch}") for number in (1, 2))
+    similar_training(alone, together)
+    weights, others = (load_sae(run.sae).tensors for run in (alone, together))
+    assert {name: one.shape for name, one in weights.items()} == {name: one.shape for name, one in others.items()}
+
+
+@pytest.mark.parametrize("arch", RESUMED)
+def test_features_are_dealt_anew_when_resumed(arch: str, worked: Folder) -> None:
+    """Broken off with one process and resumed with two, and the other way round; two and two give the same bits."""
+    run = {
+        name: RunFolder(worked.path / f"wide-{name}-{arch}") for name in ("1", "2", "again-2", "broken-1", "broken-2")
+    }
+    similar_training(run["1"], run["broken-1"])
+    similar_training(run["2"], run["broken-2"])
+    assert run["again-2"].sae.read_bytes() == run["2"].sae.read_bytes()
+    assert timeless(run["again-2"]) == timeless(run["2"])
+    assert not any(list(one.checkpoints.iterdir()) for one in run.values() if one.checkpoints.exists())
+
+
+@pytest.mark.slow
+def test_features_are_trained_by_four(tmp_path: Path) -> None:
+    """Every architecture; what one has begun is finished by four, and the other way round."""
+    folder = Folder(tmp_path)
+    with small_pieces() as patch:
+        folder.prepare()
+        train_all_architectures(folder, patch, ALONE)
+        launch(4, "tests.engine.ranks.at_work", [str(tmp_path)])
+        for arch in TABLE:
+            similar_training(RunFolder(tmp_path / f"wide-1-{arch}"), RunFolder(tmp_path / f"wide-4-{arch}"))
+        for arch in RESUMED:
+            alone, together = (RunFolder(tmp_path / f"wide-{number}-{arch}") for number in (1, 4))
+            similar_training(alone, RunFolder(tmp_path / f"wide-broken-1-{arch}"))
+            assert timeless(RunFolder(tmp_path / f"wide-again-4-{arch}")) == timeless(together)
+            similar_training(together, folder.train_wide("wide-broken-4", arch, resume=True))
+
+
+def similar_training(one: RunFolder, other: RunFolder) -> None:
+    """Compare two trainings whose sums were made in another order."""
+    lines, others = ([line for line in timeless(run) if isinstance(line, TrainEvent)] for run in (one, other))
+    assert [line.step for line in others] == [line.step for line in lines] == list(range(1, 33))
+    assert any(line.dead for line in lines)
+    for line, its in zip(lines[:20], others, strict=False):
+        assert its.dead == line.dead
+        assert its.loss == pytest.approx(line.loss, rel=1e-5)
+        assert its.terms == pytest.approx(line.terms, rel=1e-4, abs=1e-6)
+        assert (its.l0, its.grad_norm) == pytest.approx((line.l0, line.grad_norm), rel=1e-3)
+    assert abs(others[-1].explained_variance - lines[-1].explained_variance) < 0.002
+    assert other.record().status == "done"
 
 
 def same_training(one: RunFolder, other: RunFolder) -> None:
