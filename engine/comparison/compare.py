@@ -37,7 +37,7 @@ from store.comparison.figures import (
 from store.files.errors import MonosemError
 from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
-from store.query.text_units import LONGEST, DocumentTexts, TextUnits, shared_units
+from store.query.text_units import LONGEST, TextUnits, shared_units, texts_of
 from store.settings.compare import CompareSettings
 
 BOTH = (0, 1)
@@ -134,14 +134,12 @@ def shared_text(first: IndexedRun, second: IndexedRun, settings: CompareSettings
         if one.store.plan.of_array:
             raise MonosemError(f"{one.name} is an index of rows, which have no text to compare by")
     with progress.task("texts", 2, "runs") as bar:
-        texts = []
-        for one in (first, second):
-            texts.append(DocumentTexts.of(one.store))
-            bar.advance(1)
+        texts = texts_of((first.store, second.store))
+        bar.advance(2)
     units = shared_units(texts[0], texts[1], settings.unit)
     for one, unpaired, text in zip((first, second), units.unpaired, texts, strict=True):
         if unpaired:
-            progress.say(f"{unpaired} of {len(text.tokens_D)} documents of {one.name} are not in the other index")
+            progress.say(f"{unpaired} of {len(text.digest_D)} documents of {one.name} are not in the other index")
     return units
 
 
@@ -158,7 +156,8 @@ def _judged(
 
 def shifts_of(units: TextUnits, settings: CompareSettings) -> list[int]:
     """Return by how many units the second side is shifted: to starts of documents, none of them the first."""
-    starts = units.starts_P[1:]
+    starts = np.unique(units.starts_P[1:])
+    starts = starts[(starts > 0) & (starts < units.n_units)]
     if not len(starts):
         return []
     drawn = np.random.default_rng(settings.seed)
@@ -263,6 +262,7 @@ def _summary(
         None if matching is None else matching.mean_cosine,
         matching is not None and matching.exact,
         told,
+        one_sided=units.one_sided,
     )
 
 

@@ -281,7 +281,16 @@ def _comparison(
     lengths = unit_bytes(units)
     n_measured = len(text.halves[1])
     summary = Summary(
-        text.settings.unit, units.n_units, n_measured, units.n_documents, units.too_long, lengths, None, False, told
+        text.settings.unit,
+        units.n_units,
+        n_measured,
+        units.n_documents,
+        units.too_long,
+        lengths,
+        None,
+        False,
+        told,
+        one_sided=units.one_sided,
     )
     return Comparison(summary, (sides[0], sides[1]))
 

@@ -6,8 +6,8 @@ from monosem_tui.terms.term import Term
 
 UNIT = Term(
     "unit",
-    "the shortest span of a text between token boundaries that all compared runs share; elsewhere, what a figure is "
-    "counted in",
+    "the shortest span of the original text between places at which all compared tokenizers cut; elsewhere, "
+    "what a figure is counted in",
     formula="a feature's value at a unit is the largest of its tokens'",
 )
 CORRELATION = Term(

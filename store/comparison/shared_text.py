@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from store.index.corpus_text import Places
 from store.index.reader import FeatureStore
-from store.query.text_units import DocumentTexts, TextUnits, UnitKind, shared_units
+from store.query.document_texts import DocumentTexts, paired_texts
+from store.query.text_units import TextUnits, UnitKind, shared_units, texts_of
 
 Fires = Literal["both", "first", "second"]
 BEFORE, AFTER = 60, 40
@@ -65,14 +66,10 @@ class PairPassages:
 class SharedText:
     """The text that two stores share, cut into units; made once, then asked about any pair of features."""
 
-    def __init__(self, first: DocumentTexts, units: TextUnits, opener: bytes = b"") -> None:
-        """Take the documents of the first store, the units, and what stands in the text where a context begins."""
+    def __init__(self, texts: tuple[DocumentTexts, DocumentTexts], units: TextUnits, opener: bytes = b"") -> None:
+        """Take the documents of both stores, the units, and what stands in the text where a context begins."""
         self.units, self.opener = units, opener
-        end_D = np.cumsum(first.length_D)
-        starts, ends = (end_D - first.length_D)[units.document_P].tolist(), end_D[units.document_P].tolist()
-        pieces = [first.text[start:end] for start, end in zip(starts, ends, strict=True)]
-        self._text_B = np.concatenate(pieces)
-        self._edge_P = np.cumsum(first.length_D[units.document_P])
+        self._text_B = paired_texts(*texts, units.documents_P2)
 
     @classmethod
     def of(cls, first: FeatureStore, second: FeatureStore, kind: UnitKind) -> SharedText:
@@ -81,8 +78,8 @@ class SharedText:
         Raises:
             MonosemError: they share no document, or a store is damaged or has vanished.
         """
-        texts = DocumentTexts.of(first)
-        return cls(texts, shared_units(texts, DocumentTexts.of(second), kind), opening_text(first))
+        texts = texts_of((first, second))
+        return cls(texts, shared_units(*texts, kind), opening_text(first))
 
     def firing(self, side: int, store: FeatureStore, feature: int) -> FiringUnits:
         """Return the units on which a feature of one side (0 or 1) fires.
@@ -147,9 +144,9 @@ class SharedText:
         acts = [one.on(unit_U) for one in firing]
         gap_U = np.flatnonzero(start_U[1:] > end_U[:-1]) + 1
         edges = np.unique(np.concatenate([start_U, end_U]))
-        text_U = tuple(
-            self._text_B[a:b].tobytes() for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-        )
+        spans = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+        # Zeros stand where a token is shorter than the text it covers.
+        text_U = tuple(self._text_B[a:b].tobytes().replace(b"\0", b"") for a, b in spans)
         padded = [np.insert(act_U, gap_U, np.float32(0)) for act_U in acts]
         return UnitPassage(text_U, (padded[0], padded[1]), int(np.searchsorted(edges, start_U[unit - unit_U[0]])), pair)
 

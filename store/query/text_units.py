@@ -1,124 +1,34 @@
-"""Units of text that two stores share: the shortest spans of a document between token boundaries common to both.
+"""Units of text that two stores share: the shortest spans of a document between places at which both cut.
 
-Documents are paired by a digest of their bytes, so order, split, packing and cuts may differ. The bytes are those of
-the tokens, without what begins or ends a document; a space that a tokenizer puts before every document is left out.
+Documents are paired by a digest of their text, so order, split, packing and cuts may differ. A store cuts wherever none
+of its tokens goes on: anywhere in text that no token covers, so that " the" of one and "the" of another, which drops
+spaces, are one unit.
 
-Shapes: N tokens of a store, T of its tokens that have text, D its documents, P pairs of documents, U units.
+Shapes: N tokens of a store, T of its tokens that cover text, D its documents, P pairs of documents, U units.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from store.files.errors import MonosemError
-from store.index.corpus_text import NO_OPENER, Places, opening_token
+from store.index.corpus_text import Places
+from store.index.index_part import inside
 from store.index.reader import FeatureStore
+from store.query.document_texts import DocumentTexts, clusters, paired_texts
 
 UnitKind = Literal["token", "word"]
 LONGEST = 24
 """Bytes of a unit at most; longer ones are left out and counted."""
 NO_UNIT = -1
-_SPACE = ord(" ")
 _WHITE = np.isin(np.arange(256), np.frombuffer(b" \t\n\r\v\f", np.uint8))
-
-
-@dataclass(frozen=True)
-class DocumentTexts:
-    """The documents of a store as bytes, and where its tokens end in them."""
-
-    place_T: Places
-    """Corpus places of the tokens that have text, document by document, in the order of the text."""
-    length_T: Places
-    """Bytes of each."""
-    text: NDArray[np.uint8]
-    """The bytes of all documents, end to end."""
-    tokens_D: Places
-    """Tokens of each document."""
-    n_tokens: int
-    """Tokens of the store, those without text included."""
-
-    @classmethod
-    def of(cls, store: FeatureStore) -> DocumentTexts:
-        """Read all of a store's documents."""
-        place_T, tokens_D = _text_places(store)
-        ids_T = store.tokens(0, store.n_tokens)[place_T]
-        kept_T = np.ones(len(ids_T), bool)
-        if (separator := _separator(ids_T, tokens_D)) is not None:
-            kept_T = ids_T != separator
-        document_T = np.repeat(np.arange(len(tokens_D)), tokens_D)[kept_T]
-        place_T, tokens_D = place_T[kept_T], np.bincount(document_T, minlength=len(tokens_D))
-        text, length_T = store.vocabulary.joined(ids_T[kept_T].astype(np.int64))
-        found = cls(place_T, length_T, text, tokens_D, store.n_tokens)
-        return found._without_first_space()
-
-    @cached_property
-    def length_D(self) -> Places:
-        """Bytes of each document."""
-        ends = np.append(0, np.cumsum(self.length_T))
-        length_D: Places = np.diff(ends[np.append(0, np.cumsum(self.tokens_D))])
-        return length_D
-
-    @cached_property
-    def digest_D(self) -> list[bytes]:
-        """A digest of the bytes of each document."""
-        raw, edges = self.text.tobytes(), np.append(0, np.cumsum(self.length_D)).tolist()
-        return [blake2b(raw[start:end], digest_size=16).digest() for start, end in pairwise(edges)]
-
-    def _without_first_space(self) -> DocumentTexts:
-        """Leave out the space before each document, if every one of them has one: a tokenizer put it there."""
-        edge_D = np.append(0, np.cumsum(self.length_D)[:-1])[self.length_D > 0]
-        if not len(edge_D) or not (self.text[edge_D] == _SPACE).all():
-            return self
-        document_T = np.repeat(np.arange(len(self.tokens_D)), self.tokens_D)
-        having = np.flatnonzero(self.length_T > 0)
-        _, first = np.unique(document_T[having], return_index=True)
-        length_T = self.length_T.copy()
-        length_T[having[first]] -= 1
-        return DocumentTexts(self.place_T, length_T, np.delete(self.text, edge_D), self.tokens_D, self.n_tokens)
-
-
-def _text_places(store: FeatureStore) -> tuple[Places, Places]:
-    """Return the places [T] of tokens other than BOS, document by document, and how many each document has [D].
-
-    The pieces of a document come in the order of the corpus; contexts of documents of their own are sorted by length,
-    so there the shorter last piece of a document, which precedes the others, goes behind them.
-    """
-    start_R, number_R = store.layout.documents
-    length_R = np.diff(start_R, append=store.n_tokens)
-    number_D, document_R = np.unique(number_R, return_inverse=True)
-    order_R = np.lexsort((np.arange(len(start_R)), -length_R, document_R))
-    in_place = np.lexsort((np.arange(len(start_R)), document_R))
-    cut_R = np.bincount(document_R)[document_R[in_place]] > 1
-    if store.plan.packing != "documents" or not cut_R.any():
-        order_R = in_place
-    start, length = start_R[order_R], length_R[order_R]
-    place_N = np.arange(length.sum()) + np.repeat(start - (np.cumsum(length) - length), length)
-    document_N = np.repeat(document_R[order_R], length)
-    opener = opening_token(store, store.layout.counted_tokens())
-    if opener != NO_OPENER:
-        has_text_N = store.tokens(0, store.n_tokens)[place_N] != opener
-        place_N, document_N = place_N[has_text_N], document_N[has_text_N]
-    return place_N, np.bincount(document_N, minlength=len(number_D))
-
-
-def _separator(ids_T: NDArray[np.int32], tokens_D: Places) -> int | None:
-    """Return the token that ends every document but perhaps the last, and stands nowhere else; None without one."""
-    ends = np.cumsum(tokens_D)[tokens_D > 0] - 1
-    if len(ends) < 2:
-        return None
-    last = ids_T[ends[:-1]]
-    if (last != last[0]).any():
-        return None
-    inside = int((ids_T == last[0]).sum()) - len(last) - int(ids_T[ends[-1]] == last[0])
-    return int(last[0]) if inside == 0 else None
 
 
 @dataclass(frozen=True)
@@ -133,12 +43,14 @@ class TextUnits:
     """Bytes of each unit."""
     end_U: Places
     """Where each unit ends in the bytes of the paired documents, laid end to end in the order of the pairs."""
-    document_P: Places
-    """Document of the first store in each pair."""
+    documents_P2: Places
+    """The documents of both stores in each pair."""
     measuring_P: NDArray[np.bool_]
     """Which pairs of documents measure; the others choose. By the digest, so the same in every pair of stores."""
     too_long: int
     """Units of more than LONGEST bytes, which are left out."""
+    one_sided: int
+    """Spans that have tokens of one store only, and are left out: the other dropped that text, or ends before it."""
     unpaired: tuple[int, int]
     """Documents of each store that the other lacks."""
 
@@ -159,7 +71,7 @@ class TextUnits:
 
     @cached_property
     def starts_P(self) -> Places:
-        """First unit of each pair of documents."""
+        """First unit of each pair of documents; of one without units, of the next."""
         return np.searchsorted(self.document_U, np.arange(self.n_documents))
 
 
@@ -176,24 +88,22 @@ def shared_units(first: DocumentTexts, second: DocumentTexts, kind: UnitKind = "
     """
     pairs_P2, digests = _pairs(first, second)
     if not len(pairs_P2):
-        raise MonosemError(
-            "the two indexes have no document in common, to the byte",
-            "`data=FILE` and `tokens=N` index both on one text, beside their own.",
-        )
-    ends = [_token_ends(texts, pair_P) for texts, pair_P in zip((first, second), pairs_P2.T, strict=True)]
-    bounds = np.intersect1d(ends[0].end_T, ends[1].end_T)
+        raise _nothing_shared(first, second)
     length_P = first.length_D[pairs_P2[:, 0]]
+    sides = [_PairedTokens.of(texts, pair_P) for texts, pair_P in zip((first, second), pairs_P2.T, strict=True)]
+    bounds = _common_cuts(sides, np.cumsum(length_P))
     if kind == "word":
-        bounds = _between_words(bounds, first, pairs_P2[:, 0], length_P)
-    edge_P = np.cumsum(length_P)
-    document_U = np.searchsorted(edge_P, bounds, "left")
+        bounds = _between_words(bounds, paired_texts(first, second, pairs_P2), np.cumsum(length_P))
+    unit_of = [np.searchsorted(bounds, side.end_T, "left") for side in sides]
+    having = [np.bincount(unit_T, minlength=len(bounds)) > 0 for unit_T in unit_of]
     length_U = np.diff(bounds, prepend=0)
-    kept_U = length_U <= LONGEST
+    shared_U = having[0] & having[1]
+    kept_U = shared_U & (length_U <= LONGEST)
     number_U = np.where(kept_U, np.cumsum(kept_U) - 1, NO_UNIT)
     unit_N = []
-    for texts, side in zip((first, second), ends, strict=True):
+    for texts, side, unit_T in zip((first, second), sides, unit_of, strict=True):
         units = np.full(texts.n_tokens, NO_UNIT, np.int64)
-        units[side.place_T] = number_U[np.searchsorted(bounds, side.end_T, "left")]
+        units[side.place_T] = number_U[unit_T]
         unit_N.append(units)
     measuring_P = np.array([digest[0] & 1 == 1 for digest in digests])
     if measuring_P.all() or not measuring_P.any():
@@ -202,54 +112,88 @@ def shared_units(first: DocumentTexts, second: DocumentTexts, kind: UnitKind = "
         )
     return TextUnits(
         (unit_N[0], unit_N[1]),
-        document_U[kept_U].astype(np.int32),
+        np.searchsorted(np.cumsum(length_P), bounds, "left")[kept_U].astype(np.int32),
         length_U[kept_U].astype(np.uint8),
         bounds[kept_U],
-        pairs_P2[:, 0],
+        pairs_P2,
         measuring_P,
-        int((~kept_U).sum()),
+        int((shared_U & ~kept_U).sum()),
+        int((having[0] ^ having[1]).sum()),
         (len(first.digest_D) - len(pairs_P2), len(second.digest_D) - len(pairs_P2)),
     )
 
 
+def texts_of(stores: tuple[FeatureStore, FeatureStore]) -> tuple[DocumentTexts, DocumentTexts]:
+    """Read the documents of two stores so that they can be paired.
+
+    Beside a store that knows what its tokens cover, an older one may still pair by the bytes of both's tokens: in
+    chats, which are the template's text there.
+
+    Raises:
+        MonosemError: a store is damaged or has vanished.
+    """
+    first, second = map(DocumentTexts.of, stores)
+    if first.located != second.located and not len(_pairs(first, second)[0]):
+        return DocumentTexts.by_vocabulary(stores[0]), DocumentTexts.by_vocabulary(stores[1])
+    return first, second
+
+
+def _nothing_shared(first: DocumentTexts, second: DocumentTexts) -> MonosemError:
+    hint = "`data=FILE` and `tokens=N` index both on one text, beside their own."
+    if not (first.located and second.located):
+        hint = f"`monosem index RUN --add-offsets` aligns indexes of an earlier version whose tokens change it; {hint}"
+    return MonosemError("the two indexes have no document in common, to the byte", hint)
+
+
 def _pairs(first: DocumentTexts, second: DocumentTexts) -> tuple[Places, list[bytes]]:
     """Return the documents of equal bytes [P, 2] and their digests; the n-th of several equal ones with the n-th."""
-    waiting = defaultdict(list)
+    waiting: defaultdict[tuple[bytes, int], list[int]] = defaultdict(list)
     for number in range(len(second.digest_D) - 1, -1, -1):
         if second.length_D[number]:
-            waiting[second.digest_D[number]].append(number)
+            waiting[second.digest_D[number], int(second.length_D[number])].append(number)
     found, digests = [], []
     for number, digest in enumerate(first.digest_D):
-        if first.length_D[number] and waiting[digest]:
-            found.append((number, waiting[digest].pop()))
+        same = waiting[digest, int(first.length_D[number])]
+        if first.length_D[number] and same:
+            found.append((number, same.pop()))
             digests.append(digest)
     return np.array(found, np.int64).reshape(-1, 2), digests
 
 
 @dataclass(frozen=True)
-class _TokenEnds:
-    """Tokens of paired documents: places, and their ends in the paired documents' bytes laid end to end."""
+class _PairedTokens:
+    """Tokens of paired documents: places, and spans in the documents' bytes laid end to end, starts ascending."""
 
     place_T: Places
+    start_T: Places
     end_T: Places
 
+    @classmethod
+    def of(cls, texts: DocumentTexts, document_P: Places) -> _PairedTokens:
+        """Return the tokens of some documents of a store."""
+        count_P, length_P = texts.tokens_D[document_P], texts.length_D[document_P]
+        token = inside((np.cumsum(texts.tokens_D) - texts.tokens_D)[document_P], count_P)
+        before_T = np.repeat(np.cumsum(length_P) - length_P, count_P)
+        return cls(texts.place_T[token], texts.start_T[token] + before_T, texts.end_T[token] + before_T)
 
-def _token_ends(texts: DocumentTexts, document_P: Places) -> _TokenEnds:
-    count = texts.tokens_D[document_P]
-    first = (np.cumsum(texts.tokens_D) - texts.tokens_D)[document_P]
-    token = np.arange(count.sum()) + np.repeat(first - (np.cumsum(count) - count), count)
-    length = texts.length_T[token]
-    end = np.cumsum(length)
-    return _TokenEnds(texts.place_T[token][length > 0], end[length > 0])
+
+def _common_cuts(sides: Sequence[_PairedTokens], edge_P: Places) -> Places:
+    """Return the places at which both cut, ascending, from the first beyond 0 to the end of the last document.
+
+    Of text that no token of either covers, only its ends are taken: between two cuts of it there is nothing.
+    """
+    found = [clusters(side.start_T, side.end_T)[1:] for side in sides]
+    cuts = np.unique(np.concatenate([edge_P, *(edges for pair in found for edges in pair)]))
+    cuts = cuts[cuts > 0]
+    for start_C, end_C in found:
+        if len(start_C):
+            before = np.searchsorted(start_C, cuts, "left") - 1  # the last cluster that starts before the place
+            cuts = cuts[(before < 0) | (end_C[np.maximum(before, 0)] <= cuts)]
+    return cuts
 
 
-def _between_words(bounds: Places, texts: DocumentTexts, document_P: Places, length_P: Places) -> Places:
+def _between_words(bounds: Places, text: NDArray[np.uint8], edge_P: Places) -> Places:
     """Return the bounds that have white space behind them, and the ends of documents."""
-    edge_P = np.cumsum(length_P)
-    offset_D = np.cumsum(texts.length_D) - texts.length_D
-    pair = np.searchsorted(edge_P, bounds, "left")
-    inner = bounds < edge_P[pair]
-    at = offset_D[document_P[pair]] + bounds - (edge_P - length_P)[pair]
-    white = np.zeros(len(bounds), bool)
-    white[inner] = _WHITE[texts.text[at[inner]]]
-    return bounds[white | ~inner]
+    at_edge = np.isin(bounds, edge_P)
+    white = _WHITE[text[np.minimum(bounds, len(text) - 1)]]
+    return bounds[white | at_edge]

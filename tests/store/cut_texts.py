@@ -90,7 +90,8 @@ def index_texts(
         stream += [Piece(BOS, int(number), 0, 0)] * opened
         cut = _changed_pieces if tokenizer == "changing" else _pieces
         pieces = cut(documents[number], int(number), rng, longest, spaced=spaced)
-        stream += [_of_whole_characters(piece, documents[number]) for piece in pieces]
+        whole = tokenizer != "plain"
+        stream += [_of_whole_characters(piece, documents[number]) if whole else piece for piece in pieces]
     contexts = _contexts(stream, context, opened=opened)
     tokens = [piece.token for one in contexts for piece in one]
     owners = [piece.document for one in contexts for piece in one]

@@ -86,6 +86,8 @@ def _figures(found: Compared) -> None:
     )
     if told.too_long:
         output.emit_text(f"{count(told.too_long)} {unit} of more than 24 bytes are left out")
+    if told.one_sided:
+        output.emit_text(f"{count(told.one_sided)} spans that only one side has tokens for are left out")
     lengths = [f"{bytes_}: {share(n / max(1, told.units))}" for bytes_, n in enumerate(told.unit_bytes, 1) if n]
     output.emit_text(f"bytes a unit  {'  '.join(lengths[:8])}{'  …' if len(lengths) > 8 else ''}")
     output.emit_text("")
@@ -208,6 +210,7 @@ def _json(found: Compared, missing: Sequence[MissingBaseline]) -> dict[str, Any]
         "measured": told.measured,
         "documents": told.documents,
         "too_long": told.too_long,
+        "one_sided": told.one_sided,
         "unit_bytes": told.unit_bytes,
         **_side_json(told.sides[0]),
         "reverse": _side_json(told.sides[1]),

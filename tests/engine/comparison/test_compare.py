@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from store.comparison.figures import LEVELS, NO_PARTNER, Comparison
 from store.comparison.file import load_comparison, save_comparison
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
-from store.query.text_units import DocumentTexts, TextUnits, shared_units
+from store.query.document_texts import DocumentTexts
+from store.query.text_units import TextUnits, shared_units
 from store.settings.compare import CompareSettings
-from tests.store.cut_texts import CutText, index_texts
+from tests.store.cut_texts import CutText, Tokenizer, index_texts
 
 LETTERS = np.frombuffer(b"ab c\xc3\xa9.", np.uint8)
 SETTINGS = CompareSettings(least=4, shifts=2, resamplings=20)
@@ -51,7 +53,7 @@ def compared(one: CutText, other: CutText, settings: CompareSettings = SETTINGS)
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("kinds", [{}, {"opened": False}, {"spaced": True}])
+@pytest.mark.parametrize("kinds", [{}, {"opened": False}, {"spaced": True}, {"tokenizer": "changing"}])
 @pytest.mark.parametrize("unit", ["token", "word"])
 def test_every_figure_equals_a_dense_computation(tmp_path: Path, seed: int, kinds: dict[str, bool], unit: str) -> None:
     documents = texts(seed)
@@ -156,3 +158,64 @@ def test_a_comparison_is_read_as_it_was_written(tmp_path: Path) -> None:
     for mine, theirs in zip(read.sides, found.sides, strict=True):
         for name, values in vars(mine).items():
             np.testing.assert_array_equal(values, getattr(theirs, name))
+
+
+Unit = tuple[frozenset[int], frozenset[int]]
+
+
+def units_by_hand(cuts: tuple[CutText, CutText], documents: list[bytes], unit: str) -> tuple[set[Unit], int, int]:
+    """The tokens of both sides in each unit, byte by byte; how many are too long, and how many have one side alone."""
+    found: set[Unit] = set()
+    too_long = one_sided = 0
+    for number, text in enumerate(documents):
+        tokens = [
+            [(at, p.start, p.end) for at, p in enumerate(cut.piece_N) if p.document == number and p.end > p.start]
+            for cut in cuts
+        ]
+        edges = [
+            place
+            for place in range(len(text) + 1)
+            if not any(start < place < end for side in tokens for _, start, end in side)
+            and (unit == "token" or place in (0, len(text)) or text[place : place + 1].isspace())
+        ]
+        for start, end in pairwise(edges):
+            sides = [frozenset(at for at, a, b in side if start <= a and b <= end) for side in tokens]
+            if all(sides) and end - start <= 24:
+                found.add((sides[0], sides[1]))
+            too_long += all(sides) and end - start > 24
+            one_sided += bool(sides[0]) != bool(sides[1])
+    return found, too_long, one_sided
+
+
+@pytest.mark.parametrize("unit", ["token", "word"])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "kinds", [("plain", "plain"), ("plain", "changing"), ("located", "changing"), ("changing", "changing")]
+)
+def test_units_are_those_of_the_original_text_whatever_tokenizers_do_to_it(
+    tmp_path: Path, kinds: tuple[Tokenizer, Tokenizer], seed: int, unit: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    words = [b"Ab", b"cAb", b"a", b"bbbbbbbbbbbbbbbbbbbbbbbbbbbbb", b"x.", b"\xc3\xa9t"]
+    documents = [
+        b" ".join(words[n] + b" " * int(rng.integers(0, 2)) for n in rng.integers(0, len(words), 8)).strip()
+        + b"%d" % number
+        for number in range(16)
+    ]
+    cuts = tuple(
+        index_texts(tmp_path / str(side), documents, seed + side, context=9 + 2 * side, tokenizer=kind)
+        for side, kind in enumerate(kinds)
+    )
+    found, units = compared(cuts[0], cuts[1], CompareSettings(least=4, shifts=1, resamplings=20, unit=unit))  # type: ignore[arg-type]
+    made: dict[int, tuple[set[int], set[int]]] = {}
+    for side in (0, 1):
+        for at, number in enumerate(units.unit_N[side].tolist()):
+            if number >= 0:
+                made.setdefault(number, (set(), set()))[side].add(at)
+    truth, too_long, one_sided = units_by_hand((cuts[0], cuts[1]), documents, unit)
+    assert {(frozenset(a), frozenset(b)) for a, b in made.values()} == truth
+    assert (units.too_long, units.one_sided) == (too_long, one_sided)
+    assert found.summary.one_sided == one_sided
+    assert units.unpaired == (0, 0)
+    for side, cut in enumerate(cuts):
+        np.testing.assert_array_equal(found.sides[side].units_F, (dense_units(units, side, cut) > 0).sum(0))

@@ -14,7 +14,8 @@ from engine.runtime.progress import Silent
 from store.comparison.figures import LEVELS, Comparison
 from store.index.neuron_file import NeuronActs, create_neurons, keys_of, numbers_of
 from store.index.reader import FeatureStore
-from store.query.text_units import DocumentTexts, TextUnits, shared_units
+from store.query.document_texts import DocumentTexts
+from store.query.text_units import TextUnits, shared_units
 from store.settings.compare import CompareSettings
 from tests.engine.comparison.test_compare import dense_units, pearson, texts
 from tests.store.cut_texts import CutText, index_texts

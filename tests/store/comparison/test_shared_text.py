@@ -10,7 +10,8 @@ import pytest
 from store.comparison.shared_text import SharedText
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
-from store.query.text_units import LONGEST, DocumentTexts, shared_units
+from store.query.document_texts import DocumentTexts
+from store.query.text_units import LONGEST, shared_units
 from tests.store.cut_texts import index_texts
 
 LETTERS = np.frombuffer(b"ab c\xc3\xa9.", np.uint8)
