@@ -34,6 +34,7 @@ from monosem_tui.screens.session import (
     RecipeWanted,
     RunChosen,
     Session,
+    TextWanted,
     ViewWanted,
 )
 from store.files.errors import MonosemError
@@ -161,6 +162,11 @@ class MonosemApp(App[None]):
         """Show one document in Live."""
         await self.action_view("live")
         cast("LiveScreen", self.screen).open_place(message.place, message.feature)
+
+    async def on_text_wanted(self, message: TextWanted) -> None:
+        """Show a typed text in Live."""
+        await self.action_view("live")
+        cast("LiveScreen", self.screen).open_text(message.text, message.feature)
 
     async def on_place_wanted(self, message: PlaceWanted) -> None:
         """Show one document in Browse."""

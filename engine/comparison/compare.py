@@ -37,7 +37,7 @@ from store.comparison.figures import (
 from store.files.errors import MonosemError
 from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
-from store.query.text_units import LONGEST, TextUnits, shared_units, texts_of
+from store.query.text_units import LONGEST, TextUnits, UnitValue, shared_units, texts_of
 from store.settings.compare import CompareSettings
 
 BOTH = (0, 1)
@@ -89,7 +89,7 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
         MonosemError: the indexes have no text in common, or are of rows of an array.
     """
     both, memory = (first, second), settings.memory // 2
-    text = _read(both, shared_text(first, second, settings, progress), ArrayRoom(memory), progress)
+    text = _read(both, shared_text(first, second, settings, progress), settings.value, ArrayRoom(memory), progress)
     choosing, measured = text.sums(text.choosing), text.sums(text.measuring)
     judged = _judged(choosing, measured, settings.least)
     with progress.task("partners", 1 + settings.shifts, "searches") as bar:
@@ -112,12 +112,12 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
     return Comparison(_summary(text.units, settings, matching, (told[0], told[1])), (sides[0], sides[1]))
 
 
-def _read(both: Sequence[IndexedRun], units: TextUnits, room: ArrayRoom, progress: Progress) -> _Text:
+def _read(both: Sequence[IndexedRun], units: TextUnits, value: UnitValue, room: ArrayRoom, progress: Progress) -> _Text:
     """Read the activations of both sides."""
     with progress.task("activations of units", 3, "matrices") as bar:
         acts = []
-        for one, unit_N in zip(both, units.unit_N, strict=True):
-            acts.append(unit_activations(one.store, unit_N, units.n_units, room))
+        for side, one in enumerate(both):
+            acts.append(unit_activations(one.store, units, side, value, room))
             bar.advance(1)
         second_UF = by_unit(acts[1], room)
         bar.advance(1)
@@ -263,6 +263,7 @@ def _summary(
         matching is not None and matching.exact,
         told,
         one_sided=units.one_sided,
+        value=settings.value,
     )
 
 

@@ -1,6 +1,7 @@
 """Sides of a comparison in which neurons take part, read in blocks of rows: neurons are dense, features are sparse.
 
-A neuron's value at a unit is that of its tokens' values that lies farthest from 0, with its sign. Shapes: F features or
+A neuron's value at a unit is that of its tokens' values that lies farthest from 0, with its sign; on request their sum,
+or the last one. Shapes: F features or
 neurons of a side, f of them, N tokens, U units, V some of the units.
 """
 
@@ -65,6 +66,8 @@ class NeuronRows:
     n_units: int
     memory: int
     """Bytes that a block and what is computed of it may take."""
+    summed: bool = False
+    """Whether a value is the sum of the tokens', not the one that lies farthest from 0."""
 
     signed = True
 
@@ -85,6 +88,9 @@ class NeuronRows:
         place, begins = self._order
         for rows in self.acts.blocks(self.memory // (2 * COPIES)):
             keys_fT = self.acts.keys(rows.start, rows.stop)[:, place]
+            if self.summed:
+                yield rows, np.add.reduceat(self.acts.decoded(keys_fT, rows), begins, axis=1, dtype=np.float64)
+                continue
             high_fU, low_fU = (
                 self.acts.decoded(most.reduceat(keys_fT, begins, axis=1), rows) for most in (np.maximum, np.minimum)
             )

@@ -125,7 +125,7 @@ def compare_neurons(first: IndexedRun, second: IndexedRun, settings: CompareSett
     both = (first, second)
     units = shared_text(first, second, settings, progress)
     text = _Text(units, settings, (0, *shifts_of(units, settings)))
-    sides = tuple(_rows(one, units, side, settings.memory) for side, one in enumerate(both))
+    sides = tuple(_rows(one, units, side, settings) for side, one in enumerate(both))
     n = len(text.shifts)
     measured = tuple(_Measured.of(n, rows.n_rows, settings.resamplings) for rows in sides)
     best = tuple(_Best.of(n, rows.n_rows) for rows in sides)
@@ -160,10 +160,11 @@ def _block_pairs(
             yield (a, b), (mine, theirs)
 
 
-def _rows(one: IndexedRun, units: TextUnits, side: int, memory: int) -> UnitRows:
+def _rows(one: IndexedRun, units: TextUnits, side: int, settings: CompareSettings) -> UnitRows:
+    memory, value = settings.memory, settings.value
     if one.neurons is None:
-        return FeatureRows(unit_activations(one.store, units.unit_N[side], units.n_units, ArrayRoom(memory)))
-    return NeuronRows(one.neurons, units.unit_N[side], units.n_units, memory)
+        return FeatureRows(unit_activations(one.store, units, side, value, ArrayRoom(memory)))
+    return NeuronRows(one.neurons, units.valued_N(side, value), units.n_units, memory, summed=value == "sum")
 
 
 def _judge(rows: UnitRows, text: _Text, found: _Measured) -> None:
@@ -291,6 +292,7 @@ def _comparison(
         False,
         told,
         one_sided=units.one_sided,
+        value=text.settings.value,
     )
     return Comparison(summary, (sides[0], sides[1]))
 

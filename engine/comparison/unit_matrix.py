@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy.sparse import csr_matrix
 
 from store.index.reader import FeatureStore
+from store.query.text_units import TextUnits, UnitValue
 
 Sparse = Any
 """A scipy.sparse.csr_matrix of shape [features, units]; scipy has no types for it."""
@@ -48,15 +49,17 @@ class ArrayRoom:
             return np.memmap(file, dtype, "r+", shape=(size,))
 
 
-def unit_activations(store: FeatureStore, unit_N: NDArray[np.int64], n_units: int, room: ArrayRoom) -> Sparse:
-    """Return activations [F, U] in float32: for each unit the largest of its tokens'.
+def unit_activations(store: FeatureStore, units: TextUnits, side: int, value: UnitValue, room: ArrayRoom) -> Sparse:
+    """Return activations [F, U] in float32.
 
     Args:
         store: an index.
-        unit_N: the unit of each token of the index; negative for tokens of none.
-        n_units: number of units.
+        units: the units of its text and another's.
+        side: 0 or 1, its place in them.
+        value: what a unit's activation is of its tokens'.
         room: holds the matrix.
     """
+    unit_N, n_units = units.valued_N(side, value), units.n_units
     count_F = store.totals.count_F
     total = int(count_F.sum())
     unit_E, act_E = room.array(total, np.int32), room.array(total, np.float32)
@@ -72,7 +75,9 @@ def unit_activations(store: FeatureStore, unit_N: NDArray[np.int64], n_units: in
         start, end = end, end + len(begins)
         feature, unit_E[start:end] = np.divmod(key[begins], n_units)
         if len(begins):
-            act_E[start:end] = np.maximum.reduceat(found.act[having][order], begins)
+            act = found.act[having][order]
+            summed = value == "sum"
+            act_E[start:end] = np.add.reduceat(act, begins) if summed else np.maximum.reduceat(act, begins)
         indptr[first + 1 : stop + 1] = start + np.cumsum(np.bincount(feature, minlength=stop - first))
     return csr_matrix((act_E[:end], unit_E[:end], indptr), (store.d_sae, n_units))
 

@@ -40,6 +40,7 @@ from store.index.segment import (
     write_common,
 )
 from store.index.segment_writer import checked_memory
+from store.index.static_columns import known_columns
 from store.index.text_spans import TokenSpans
 from store.run.folder import RunFolder
 from store.run.ordinary import save_limits
@@ -103,7 +104,8 @@ def _begun(
         plan = planned_index(run, subject, stream, tokens)
         if not has_begun_index(place, plan):
             exponent_F = value_exponents(subject.lm, site, subject.stream("all"), sae)
-            columns = replace(_columns(subject.lm, target, sae, progress), exponent_F=exponent_F)
+            known = None if place is run else known_columns(run.features, plan)
+            columns = replace(known or _columns(subject.lm, target, sae, progress), exponent_F=exponent_F)
             write_common(place.index, plan, vocabulary_of(subject.lm, run.vocabulary, keep=True), weights, columns)
         return plan.n_contexts, _ordinary_tokens(run, subject)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from engine.ranks.group import Ranks, stopping_together
+from engine.ranks.group import PATIENCE, Ranks, stopping_together
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +21,7 @@ class Exchange:
         from torch import distributed
 
         self.ranks = ranks
-        self._connections = distributed.new_group()
+        self._connections = distributed.new_group(timeout=PATIENCE)
 
     def gathered(self, own_ND: Tensor, rows: Sequence[int]) -> list[Tensor]:
         """Return the rows of all ranks [N, D] in their order, the same bits on each.

@@ -31,7 +31,7 @@ class Scale(NamedTuple):
 
 def step_of(span: float, ticks: int) -> float:
     """Return the round distance of about as many ticks over a span."""
-    if not 0 < span < HUGE:
+    if not 1 / HUGE < span < HUGE:
         return 1.0
     rough = span / max(1, ticks)
     power = 10.0 ** math.floor(math.log10(rough))
@@ -111,6 +111,34 @@ def axes_chart(
         for row, text in enumerate(drawn)
     ]
     return [*lines, line(Span(" " * size + CORNER + floor_line(right, room, x_shown), Role.DIM))]
+
+
+def points_chart(x_N: Floats, y_N: Floats, marks: Sequence[str], cells: int, rows: int) -> list[Line]:
+    """Draw a mark of one cell at each point, over an axis from 0; where points share a cell, the first is drawn.
+
+    Args:
+        x_N: places, not negative; at least one.
+        y_N: values.
+        marks: one for each point.
+        cells: width, labels included.
+        rows: height of the plot; a line for the axis comes below.
+    """
+    x_N, y_N = np.clip(np.nan_to_num(x_N), 0, HUGE), np.clip(np.nan_to_num(y_N), -HUGE, HUGE)
+    right = linear_scale(0.0, float(x_N.max()), max(1, cells // APART)).high or 1.0
+    scale = linear_scale(float(y_N.min()), float(y_N.max()), max(1, rows // EVERY))
+    labels = _labels(scale, rows, lambda value: f"{value:g}", log=False)
+    size = max(map(width, labels.values()), default=1)
+    room = max(2, cells - size - 1)
+    grid = [[" "] * room for _ in range(rows)]
+    for x, y, mark in zip(x_N.tolist(), y_N.tolist(), marks, strict=True):
+        row, column = rows - 1 - round(_share(y, scale, log=False) * (rows - 1)), round(x / right * (room - 1))
+        if grid[row][column] == " ":
+            grid[row][column] = mark
+    walls = [fit(labels.get(row, ""), size, ">") + (TICK if row in labels else WALL) for row in range(rows)]
+    lines = [
+        line(Span(wall, Role.DIM), Span("".join(drawn), Role.BOLD)) for wall, drawn in zip(walls, grid, strict=True)
+    ]
+    return [*lines, line(Span(" " * size + CORNER + floor_line(right, room, lambda value: f"{value:g}"), Role.DIM))]
 
 
 def _labels(scale: Scale, rows: int, shown: Callable[[float], str], *, log: bool) -> dict[int, str]:

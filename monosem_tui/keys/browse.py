@@ -82,6 +82,9 @@ BROWSE = (
         "document in Live",
         need=Need.CHOSEN,
     ),
+    _browse(
+        "text", "own_text", "p", "a text of yours, painted by the feature, in Live", "your text", need=Need.FEATURES
+    ),
     _browse("partners", "partners", "V", "its partners in other runs, in Compare", "in other runs", need=Need.FEATURES),
     _browse("copy", "copy", "y", "copy the page as text", "copy the page", "y copy", Need.FEATURES),
     _browse("export", "export", "e", "write the page to a file", "page to a file", need=Need.FEATURES),

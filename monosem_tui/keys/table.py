@@ -17,6 +17,7 @@ ACTIONS: tuple[Action, ...] = (
     *health.HEALTH,
     *runs.RUNS,
     *runs.TRAINING,
+    *runs.RUN_DIFFERENCES,
     *compare.PAIR,
     *compare.STUDY,
     browse.BROWSE[0],
@@ -58,7 +59,7 @@ _OF_SCREEN = {
     Where.BROWSE: _PANES,
     Where.FIND: _PANES,
     Where.COMPARE: (Where.LIST, Where.PAIR, Where.STUDY),
-    Where.RUNS: (Where.RUN_LIST, Where.TRAINING),
+    Where.RUNS: (Where.RUN_LIST, Where.TRAINING, Where.RUN_DIFFERENCES),
     Where.MAP: (Where.DOTS, Where.BOX),
     Where.LIVE: (Where.WRITING, Where.INSPECT, Where.RECIPES),
 }

@@ -17,6 +17,7 @@ from monosem_tui.model.feature_explanations import suggestion
 from monosem_tui.model.open_run import OpenRun
 from store.comparison.shared_text import Fires, SharedText, UnitPassage
 from store.index.reader import FeatureStore
+from store.query.text_units import VALUES
 
 BOTH, ONLY_FIRST, ONLY_SECOND = "both", "only A", "only B"
 SECTIONS: dict[str, Fires] = {BOTH: "both", ONLY_FIRST: "first", ONLY_SECOND: "second"}
@@ -174,4 +175,6 @@ def read_shared(held: HeldComparison, mine: FeatureStore, theirs: FeatureStore) 
     Raises:
         MonosemError: they share no document any more, or a store is damaged or has vanished.
     """
-    return SharedText.of(mine, theirs, "word" if held.comparison.summary.unit == "word" else "token")
+    told = held.comparison.summary
+    value = next((one for one in VALUES if one == told.value), VALUES[0])
+    return SharedText.of(mine, theirs, "word" if told.unit == "word" else "token", value)

@@ -9,13 +9,16 @@ import numpy as np
 from monosem_tui.draw.bars import bar
 from monosem_tui.draw.charts import columns_chart
 from monosem_tui.draw.numbers import count, share
-from monosem_tui.draw.safe_text import cut, fit
-from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, text_of, wrap
-from monosem_tui.model.run_health import Chapter, Densities, Group
+from monosem_tui.draw.safe_text import cut, fit, width
+from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, text_of, width_of, wrap
+from monosem_tui.model.run_health import Chapter, Densities, Fact, Group
 
 CHART_ROWS = 5
 NAME = 18
 BAR = 12
+BESIDE = 100
+"""Cells from which two short facts share a line."""
+BETWEEN = "  "
 
 
 def quality(figures: Sequence[str], cells: int) -> list[Line]:
@@ -35,8 +38,8 @@ def density_lines(found: Densities, cells: int) -> list[Line]:
         line(Span(fit(label, left - 1, ">") + " ", Role.DIM), row) for label, row in zip(labels, rows, strict=True)
     ]
     decades = round(-float(edges[0]))
-    width = each * len(counts) // decades
-    ticks = "".join(fit(str(power), width) for power in range(-decades, 0)) + "0"
+    decade = each * len(counts) // decades
+    ticks = "".join(fit(str(power), decade) for power in range(-decades, 0)) + "0"
     title = line(
         Span("DENSITY", Role.HEADING),
         Span(f"  log10 of the share of {count(found.n_counted)} indexed {found.noun.many}", Role.DIM),
@@ -55,16 +58,31 @@ def group_line(group: Group, found: Densities, cells: int, *, cursor: bool) -> L
 
 
 def chapter_lines(chapter: Chapter, cells: int) -> list[Line]:
-    """Return a heading and its facts; long values wrap under themselves."""
+    """Return a heading and its facts; two short ones share a line where there is room, long values wrap."""
     lines = [line(Span(cut(chapter.title, cells), Role.HEADING))]
+    half = (cells - len(BETWEEN)) // 2
+    waiting: Line = ()
+    for fact in filter(lambda fact: fact.value, chapter.facts):
+        short = cells >= BESIDE and width(fact.value) <= half - NAME - 1
+        found = _fact_lines(fact, half if short else cells)
+        if short and waiting:
+            lines.append(line(*waiting, " " * (half - width_of(waiting)), BETWEEN, *found[0]))
+            waiting = ()
+            continue
+        lines += [waiting] if waiting else []
+        waiting = found[0] if short else ()
+        lines += [] if short else found
+    return [*lines, waiting] if waiting else lines
+
+
+def _fact_lines(fact: Fact, cells: int) -> list[Line]:
     room = cells - NAME - 1
-    for fact in chapter.facts:
-        pieces = [fact.value[at : at + room] for at in range(0, len(fact.value), room)] if fact.value.isascii() else []
-        pieces = _at_words(fact.value, room) if " " in fact.value or not pieces else pieces
-        for number, piece in enumerate(pieces):
-            name = Span(fit(fact.name if number == 0 else "", NAME), Role.DIM)
-            lines.append(line(name, " ", cut(piece, room)))
-    return lines
+    pieces = [fact.value[at : at + room] for at in range(0, len(fact.value), room)] if fact.value.isascii() else []
+    pieces = _at_words(fact.value, room) if " " in fact.value or not pieces else pieces
+    names = [fact.name, *[""] * len(pieces)]
+    return [
+        line(Span(fit(name, NAME), Role.DIM), " ", cut(piece, room)) for name, piece in zip(names, pieces, strict=False)
+    ]
 
 
 def _at_words(text: str, cells: int) -> list[str]:

@@ -64,8 +64,10 @@ def _name(name: str, cells: int, ordering: RunOrdering, *, right: bool) -> list[
     return [gap, named] if right else [named, gap]
 
 
-def run_lines(state: RunState, where: RunColumns, cells: int, *, cursor: bool, opened: bool) -> list[Line]:
-    """Return one run: its row, then indented lines about progress or failure."""
+def run_lines(
+    state: RunState, where: RunColumns, cells: int, *, cursor: bool, opened: bool, marked: bool = False
+) -> list[Line]:
+    """Return one run: its row, with a plus where it is marked, then indented lines about progress or failure."""
     row = state.row
     shown = [
         fit(cut_middle(printable(row.name), where.name - 2) + (" ◂" if opened else ""), where.name),
@@ -81,7 +83,7 @@ def run_lines(state: RunState, where: RunColumns, cells: int, *, cursor: bool, o
     numbers = known(row.tokens, compact), known(row.explained_variance, ".3f"), known(row.l0, ".1f")
     text = "".join(shown) + " " + "".join(fit(number, NUMBER, ">") for number in numbers)
     role = Role.CURSOR if cursor else Role.BOLD if state.working else Role.PLAIN
-    first = line(cursor_mark(cursor), Span(fit(f"{_glyph(state)}  {text}", cells - 1), role))
+    first = line(cursor_mark(cursor), Span(fit(f"{_glyph(state)}{'+' if marked else ' '} {text}", cells - 1), role))
     return [first, *_more(state, cells)]
 
 

@@ -14,10 +14,12 @@ from monosem_tui.pages.run_rows import run_detail
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.file_watch import FileWatch
 from monosem_tui.screens.patience import Waiting
+from monosem_tui.screens.run_differences import RunDifferences
 from monosem_tui.screens.run_order import RunOrder
 from monosem_tui.screens.run_training import RunTraining
 from monosem_tui.screens.session import RunChosen, Session, ViewWanted
 from monosem_tui.widgets.line_view import OneLine
+from monosem_tui.widgets.run_differences_view import RunDifferencesView
 from monosem_tui.widgets.run_list import RunList
 from monosem_tui.widgets.training_view import TrainingView
 from store.files.errors import MonosemError
@@ -36,16 +38,19 @@ class RunsScreen(MonosemScreen):
         self.files = FileWatch(self, RunsWatch(session.root).poll, self._take)
         self.training = RunTraining(self, self.runs, self.view, self._describe)
         self.order = RunOrder(self, self.runs, self._show)
+        self.compared = RunDifferencesView(session.palette)
+        self.differences = RunDifferences(self, self.runs, self.compared, self._describe)
         self._states: tuple[RunState, ...] = ()
         """All runs, the newest first."""
         self.waiting = Waiting(self)
-        self.parts = (self.files, self.training, self.order, self.waiting)
+        self.parts = (self.files, self.training, self.differences, self.order, self.waiting)
         self.needs[Need.RUNS] = lambda: self.runs.total > 0
 
     def body(self) -> Iterable[Widget]:
-        """The list or a training, and a line on the run under the cursor."""
+        """The list, a training or some runs side by side, and a line on the run under the cursor."""
         yield self.runs
         yield self.view
+        yield self.compared
         yield self.detail
 
     def on_mount(self) -> None:

@@ -174,6 +174,14 @@ class DocumentWanted(Message):
 
 
 @dataclass
+class TextWanted(Message):
+    """Live is to show a text through all features, painted by one of them."""
+
+    text: str
+    feature: int
+
+
+@dataclass
 class PlaceWanted(Message):
     """Browse is to show the document that holds a place of the corpus, coloured by the feature under its cursor."""
 

@@ -8,7 +8,7 @@ UNIT = Term(
     "unit",
     "the shortest span of the original text between places at which all compared tokenizers cut; elsewhere, "
     "what a figure is counted in",
-    formula="a feature's value at a unit is the largest of its tokens'",
+    formula="a feature's value at a unit is the largest of its tokens'; with --value, their sum or the last one's",
 )
 CORRELATION = Term(
     "r",

@@ -31,6 +31,8 @@ class RunList(CursorList):
         """Runs that there are, those left out by the filter among them."""
         self.opened: Path | None = None
         """Folder of the run whose features the other screens show; its row has a mark."""
+        self.marked: frozenset[Path] = frozenset()
+        """Folders of the runs that are marked."""
         self._lines: list[Line] = []
         self._starts: list[int] = []
         """The first line of each run."""
@@ -107,7 +109,8 @@ class RunList(CursorList):
         for number, state in enumerate(self.states):
             self._starts.append(len(self._lines))
             opened = self.opened is not None and _same(state.path, self.opened)
-            self._lines += run_lines(state, where, cells, cursor=number == self.cursor, opened=opened)
+            marked = state.path in self.marked
+            self._lines += run_lines(state, where, cells, cursor=number == self.cursor, opened=opened, marked=marked)
         if not self.total and self.looked:
             self._lines = welcome_lines(cells)
         elif not self.states and self.looked:

@@ -98,6 +98,8 @@ class Summary:
     sides: tuple[SideSummary, ...]
     text: str = ""
     """Name of the text that both were indexed on for it, in the folder `texts` of each run; empty for their own."""
+    value: str = "max"
+    """A feature's value at a unit: `max`, `sum` or `last` of its tokens'."""
     one_sided: int = 0
     """Spans of text that are left out because only one side has tokens for them."""
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from store.index.corpus_text import Places
 from store.index.reader import FeatureStore
 from store.query.document_texts import DocumentTexts, paired_texts
-from store.query.text_units import TextUnits, UnitKind, shared_units, texts_of
+from store.query.text_units import TextUnits, UnitKind, UnitValue, shared_units, texts_of
 
 Fires = Literal["both", "first", "second"]
 BEFORE, AFTER = 60, 40
@@ -25,7 +25,7 @@ EACH = 6
 
 @dataclass(frozen=True)
 class FiringUnits:
-    """The units on which a feature fires, ascending, and its value on each: the largest of the unit's tokens' [E]."""
+    """The units on which a feature fires, ascending, and its value on each [E] (store.query.text_units.UnitValue)."""
 
     unit_E: Places
     act_E: NDArray[np.float32]
@@ -66,20 +66,26 @@ class PairPassages:
 class SharedText:
     """The text that two stores share, cut into units; made once, then asked about any pair of features."""
 
-    def __init__(self, texts: tuple[DocumentTexts, DocumentTexts], units: TextUnits, opener: bytes = b"") -> None:
-        """Take the documents of both stores, the units, and what stands in the text where a context begins."""
-        self.units, self.opener = units, opener
+    def __init__(
+        self,
+        texts: tuple[DocumentTexts, DocumentTexts],
+        units: TextUnits,
+        opener: bytes = b"",
+        value: UnitValue = "max",
+    ) -> None:
+        """Take the documents of both stores, their units, the text where a context begins, and what a value is."""
+        self.units, self.opener, self.value = units, opener, value
         self._text_B = paired_texts(*texts, units.documents_P2)
 
     @classmethod
-    def of(cls, first: FeatureStore, second: FeatureStore, kind: UnitKind) -> SharedText:
+    def of(cls, first: FeatureStore, second: FeatureStore, kind: UnitKind, value: UnitValue = "max") -> SharedText:
         """Read the documents of both stores, pair them and cut them into units.
 
         Raises:
             MonosemError: they share no document, or a store is damaged or has vanished.
         """
         texts = texts_of((first, second))
-        return cls(texts, shared_units(*texts, kind), opening_text(first))
+        return cls(texts, shared_units(*texts, kind), opening_text(first), value)
 
     def firing(self, side: int, store: FeatureStore, feature: int) -> FiringUnits:
         """Return the units on which a feature of one side (0 or 1) fires.
@@ -88,11 +94,12 @@ class SharedText:
             MonosemError: there is no such feature, or the store is damaged or has vanished.
         """
         found = store.postings(feature)
-        unit_N = self.units.unit_N[side][found.token]
+        unit_N = self.units.valued_N(side, self.value)[found.token]
         having = unit_N >= 0
         unit_E, place_N = np.unique(unit_N[having], return_inverse=True)
         act_E = np.zeros(len(unit_E), np.float32)
-        np.maximum.at(act_E, place_N, found.act[having].astype(np.float32))
+        gathered = np.add if self.value == "sum" else np.maximum
+        gathered.at(act_E, place_N, found.act[having].astype(np.float32))
         return FiringUnits(unit_E, act_E)
 
     def passages(

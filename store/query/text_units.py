@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from store.index.reader import FeatureStore
 from store.query.document_texts import DocumentTexts, clusters, paired_texts
 
 UnitKind = Literal["token", "word"]
+UnitValue = Literal["max", "sum", "last"]
+"""A feature's value at a unit: the largest of its tokens', their sum, or the last token's."""
+VALUES: tuple[UnitValue, ...] = get_args(UnitValue)
 LONGEST = 24
 """Bytes of a unit at most; longer ones are left out and counted."""
 NO_UNIT = -1
@@ -37,6 +40,8 @@ class TextUnits:
 
     unit_N: tuple[Places, Places]
     """For each store, the unit of each of its tokens [N]; NO_UNIT for tokens outside of all units."""
+    last_N: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+    """For each store, which of its tokens [N] are the last of their unit, in the order of the text."""
     document_U: NDArray[np.int32]
     """Pair of documents of each unit."""
     length_U: NDArray[np.uint8]
@@ -53,6 +58,10 @@ class TextUnits:
     """Spans that have tokens of one store only, and are left out: the other dropped that text, or ends before it."""
     unpaired: tuple[int, int]
     """Documents of each store that the other lacks."""
+
+    def valued_N(self, side: int, value: UnitValue) -> Places:
+        """Return the unit of each token of a store [N] that a unit's value is made of; NO_UNIT for others."""
+        return np.where(self.last_N[side], self.unit_N[side], NO_UNIT) if value == "last" else self.unit_N[side]
 
     @property
     def n_units(self) -> int:
@@ -100,11 +109,14 @@ def shared_units(first: DocumentTexts, second: DocumentTexts, kind: UnitKind = "
     shared_U = having[0] & having[1]
     kept_U = shared_U & (length_U <= LONGEST)
     number_U = np.where(kept_U, np.cumsum(kept_U) - 1, NO_UNIT)
-    unit_N = []
+    unit_N, last_N = [], []
     for texts, side, unit_T in zip((first, second), sides, unit_of, strict=True):
         units = np.full(texts.n_tokens, NO_UNIT, np.int64)
         units[side.place_T] = number_U[unit_T]
         unit_N.append(units)
+        last = np.zeros(texts.n_tokens, bool)
+        last[side.place_T] = np.diff(unit_T, append=len(bounds)) != 0
+        last_N.append(last)
     measuring_P = np.array([digest[0] & 1 == 1 for digest in digests])
     if measuring_P.all() or not measuring_P.any():
         raise MonosemError(
@@ -112,6 +124,7 @@ def shared_units(first: DocumentTexts, second: DocumentTexts, kind: UnitKind = "
         )
     return TextUnits(
         (unit_N[0], unit_N[1]),
+        (last_N[0], last_N[1]),
         np.searchsorted(np.cumsum(length_P), bounds, "left")[kept_U].astype(np.int32),
         length_U[kept_U].astype(np.uint8),
         bounds[kept_U],

@@ -16,6 +16,9 @@ class CompareSettings(Settings):
     unit: Literal["token", "word"] = setting(
         "token", "What is compared: the shortest spans between token boundaries common to both, or words"
     )
+    value: Literal["max", "sum", "last"] = setting(
+        "max", "A feature's value at a unit: the largest of its tokens', their sum, or the last token's"
+    )
     least: int = setting(20, "Units that a feature must fire on to be judged, half of them in each half", "N", least=2)
     shifts: int = setting(5, "Times that one side is shifted by whole documents, as a null", "N", most=1000)
     baselines: bool = setting(True, "Compare with the runs' baselines that are made", unset="`baselines=True`")

@@ -35,7 +35,6 @@ from tests.bench.timing import grouped
 from tests.bench.topk import Size, default_products, started, trainer_settings
 
 INTERFACES = Path("/proc/net/dev")
-TOKENS = "300k"
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,10 @@ class Plan:
 
 
 FULL = Plan(
-    (Size(64, 16_384, 32, 1024), Size(768, 24_576, 32, 4096), Size(128, 131_072, 32, 1024)),
-    steps=6,
+    (Size(64, 16_384, 32, 1024), Size(768, 24_576, 32, 2048), Size(128, 131_072, 32, 1024)),
+    steps=5,
     rounds=3,
-    sweep=("--tokens", "300k", "--d-sae", "1024,2048", "--k", "16,32"),
+    sweep=("--tokens", "200k", "--d-sae", "1024,2048", "--k", "16,32"),
 )
 QUICK = Plan((Size(32, 256, 8, 256),), steps=2, rounds=1, sweep=("--tokens", "20k", "--d-sae", "64,128"))
 WAYS = {"one process, two threads": (1, 2), "one process, one thread": (1, 1), "two processes, one thread each": (2, 1)}

@@ -243,3 +243,26 @@ async def test_the_title_is_that_of_the_text_on_the_screen(make_app: MakeApp, mo
 )
 def test_a_token_is_found_again_in_what_the_model_read(before: list[int], after: list[int], places: list[int]) -> None:
     assert [counterpart(before, place, after) for place in range(len(before))] == places
+
+
+async def test_a_text_of_ones_own_is_painted_by_the_feature_of_the_page(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, "p", *keys("[b]the sea[/b]"), "escape")
+        assert not isinstance(pilot.app.screen, LiveScreen)
+        await press(pilot, "p", "enter")
+        assert not isinstance(pilot.app.screen, LiveScreen)  # nothing was typed
+        await press(pilot, "j", "p", *keys("the sea"))
+        feature = next(iter(pilot.app.screen.query("FeatureList"))).feature  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, LiveScreen))
+        screen = pilot.app.screen
+        assert isinstance(screen, LiveScreen)
+        await read(pilot, screen)
+        assert screen.inspection.looked.shown.text == "the sea"
+        assert screen.inspection.looked.chosen == (feature,)
+        assert f"coloured by  {feature} " in screen_text(pilot)
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, LiveScreen))

@@ -21,7 +21,9 @@ def compare(
     *,
     asked: Annotated[
         CompareSettings,
-        o.Flags("data tokens model_pass device unit least shifts baselines resamplings memory seed", from_file=False),
+        o.Flags(
+            "data tokens model_pass device unit value least shifts baselines resamplings memory seed", from_file=False
+        ),
     ],
     top: Annotated[
         int, typer.Option("--top", metavar="N", min=0, help="Features to show, the best matched first.")

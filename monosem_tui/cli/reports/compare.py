@@ -23,6 +23,8 @@ from store.settings.compare import CompareSettings
 if TYPE_CHECKING:
     from engine.commands.compare import Compared
 
+VALUES = {"sum": "the sum of its tokens'", "last": "that of its last token"}
+"""Values of units other than the default, in words."""
 BASELINES = {
     "neurons": "neurons with neurons",
     "features_neurons": "with the other's neurons",
@@ -84,6 +86,8 @@ def _figures(found: Compared) -> None:
         f"{count(told.units)} {unit} of {count(told.documents)} documents in common; partners are chosen on half of "
         f"the documents and measured on the other ({count(told.measured)} {unit})"
     )
+    if told.value in VALUES:
+        output.emit_text(f"a feature's value at a unit is {VALUES[told.value]}")
     if told.too_long:
         output.emit_text(f"{count(told.too_long)} {unit} of more than 24 bytes are left out")
     if told.one_sided:
@@ -206,6 +210,7 @@ def _json(found: Compared, missing: Sequence[MissingBaseline]) -> dict[str, Any]
         "a": told.sides[0].name,
         "b": told.sides[1].name,
         "unit": told.unit,
+        "value": told.value,
         "units": told.units,
         "measured": told.measured,
         "documents": told.documents,

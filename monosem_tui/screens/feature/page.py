@@ -15,7 +15,7 @@ from monosem_tui.pages.feature_page import as_text
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.output_files import copy, unreadable, write
 from monosem_tui.screens.part import ScreenPart
-from monosem_tui.screens.session import PartnersWanted
+from monosem_tui.screens.session import PartnersWanted, TextWanted
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 
@@ -150,6 +150,17 @@ class PageReader(ScreenPart):
         if feature is not None:
             with self._host.mentioning():
                 self._host.tell(f"{self._host.session.offer(feature)} · 3 Live")
+
+    def action_own_text(self) -> None:
+        """Type a text that Live shows painted by the feature."""
+        feature = self._state.feature
+        if feature is not None:
+
+            def take(text: str) -> None:
+                if text.strip():
+                    self._host.post_message(TextWanted(text, feature))
+
+            self._host.line.ask("text", "", take)
 
     def action_partners(self) -> None:
         """Show the feature's partners in other runs, in Compare."""

@@ -56,6 +56,11 @@ class Inspection(ScreenPart):
             self._talk.inspect(text, TOP, ablate=False, chat=asked.chat)
             self._connection.redraw()
 
+    def paint(self, text: str, feature: int) -> None:
+        """Read a text and colour it by a feature."""
+        self.looked.chosen = (feature,)
+        self.read(text)
+
     def redraw(self) -> None:
         """Draw what has been read, the cursor where it was if there is such a token."""
         if self._talk.inspected is not self._shown_text:

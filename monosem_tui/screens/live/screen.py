@@ -80,6 +80,11 @@ class LiveScreen(MonosemScreen):
         """Show the kept recipes, the cursor on one of them."""
         self.recipes.open_at(name)
 
+    def open_text(self, text: str, feature: int) -> None:
+        """Show a typed text through all features, painted by one of them."""
+        self._show(self.inspection)
+        self.inspection.paint(text, feature)
+
     def open_place(self, place: int, feature: int) -> None:
         """Show the document that holds a place of the corpus through all features, the cursor there on one of them."""
         self._show(self.inspection)

@@ -17,6 +17,7 @@ from engine.commands.rerun import index_run
 from engine.commands.shared_variance import shared_variance
 from engine.commands.text_index import index_on_text, text_name
 from engine.commands.train import train
+from engine.indexing import index_run as index_run_module
 from engine.jobs.trained_run import reopen
 from engine.runtime.progress import Silent
 from monosem_tui.cli.main import run as monosem
@@ -65,6 +66,30 @@ def runs(made: Path, tmp_path: Path) -> list[RunFolder]:
 
 def asked(made: Path) -> ReopenSettings:
     return ReopenSettings(data=str(made / "common.txt"))
+
+
+def test_logit_effects_are_those_of_the_run_where_its_weights_are_the_same(
+    made: Path, runs: list[RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = runs
+    asked_for: list[str] = []
+    effects = index_run_module.logit_effects
+
+    def counted(*args: Any, **given: Any) -> Any:
+        asked_for.append("")
+        return effects(*args, **given)
+
+    monkeypatch.setattr(index_run_module, "logit_effects", counted)
+    place = index_on_text(first, asked(made), TOKENS, Silent())
+    assert asked_for == []
+    with FeatureStore.open(place.path) as found, FeatureStore.open(first.path) as own:
+        np.testing.assert_array_equal(found.listed_tokens().value, own.listed_tokens().value)
+    second.features.unlink()
+    index_on_text(second, asked(made), TOKENS, Silent())
+    shutil.copy(first.features, second.features)  # of another autoencoder
+    shutil.rmtree(second.texts)
+    index_on_text(second, asked(made), TOKENS, Silent())
+    assert len(asked_for) == 2
 
 
 def test_an_index_on_a_text_is_the_one_that_index_would_make(made: Path, runs: list[RunFolder]) -> None:

@@ -31,12 +31,14 @@ def texts(seed: int, n: int = 24) -> list[bytes]:
     return [*made[:-1], made[0]]
 
 
-def dense_units(units: TextUnits, side: int, cut: CutText) -> NDArray[np.float64]:
-    """Activations [U, F] of one side: the largest over the tokens of each unit."""
+def dense_units(units: TextUnits, side: int, cut: CutText, value: str = "max") -> NDArray[np.float64]:
+    """Activations [U, F] of one side: the largest over the tokens of each unit, their sum or the last one's."""
     found = np.zeros((units.n_units, cut.dense_NF.shape[1]))
-    for unit, row in zip(units.unit_N[side].tolist(), cut.dense_NF, strict=True):
-        if unit >= 0:
-            found[unit] = np.maximum(found[unit], row)
+    in_text = sorted(range(len(cut.piece_N)), key=lambda at: (cut.piece_N[at].start, at))
+    for at in in_text:
+        if (unit := int(units.unit_N[side][at])) >= 0:
+            row = cut.dense_NF[at]
+            found[unit] = {"max": np.maximum(found[unit], row), "sum": found[unit] + row, "last": row}[value]
     return found
 
 
@@ -54,15 +56,19 @@ def compared(one: CutText, other: CutText, settings: CompareSettings = SETTINGS)
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("kinds", [{}, {"opened": False}, {"spaced": True}, {"tokenizer": "changing"}])
-@pytest.mark.parametrize("unit", ["token", "word"])
-def test_every_figure_equals_a_dense_computation(tmp_path: Path, seed: int, kinds: dict[str, bool], unit: str) -> None:
+@pytest.mark.parametrize("unit, value", [("token", "max"), ("word", "max"), ("word", "sum"), ("word", "last")])
+def test_every_figure_equals_a_dense_computation(
+    tmp_path: Path, seed: int, kinds: dict[str, bool], unit: str, value: str
+) -> None:
     documents = texts(seed)
     one = index_texts(tmp_path / "a", documents, seed, n_features=5)
     other = index_texts(tmp_path / "b", documents, seed + 9, n_features=7, longest=6, context=11, **kinds)  # type: ignore[arg-type]
-    settings = CompareSettings(least=4, shifts=2, resamplings=20, unit=unit, memory=1_000_000)  # type: ignore[arg-type]
+    given = {"least": 4, "shifts": 2, "resamplings": 20, "unit": unit, "value": value, "memory": 1_000_000}
+    settings = CompareSettings(**given)  # type: ignore[arg-type]
     found, units = compared(one, other, settings)
     assert units.unpaired == (0, 0)
-    dense = [dense_units(units, side, cut) for side, cut in enumerate((one, other))]
+    assert found.summary.value == value
+    dense = [dense_units(units, side, cut, value) for side, cut in enumerate((one, other))]
     halves = [~units.measuring_U, units.measuring_U]
     judged = [
         ((x > 0).sum(0) >= 4) & ((x[halves[0]] > 0).sum(0) >= 2) & ((x[halves[1]] > 0).sum(0) >= 2) for x in dense

@@ -38,11 +38,14 @@ def with_neurons(cut: CutText, path: Path, seed: int) -> NDArray[np.float32]:
     return (acts_ND / unit_D).astype(np.float16).astype(np.float32) * unit_D
 
 
-def farthest(units: TextUnits, side: int, acts_ND: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The value of largest magnitude of each unit [U, D]; of two that are as far, the one above 0."""
+def farthest(units: TextUnits, side: int, acts_ND: NDArray[np.float32], value: str = "max") -> NDArray[np.float64]:
+    """The value of largest magnitude of each unit [U, D]; of two that are as far, the one above 0. Or sum, or last."""
     found = np.zeros((units.n_units, acts_ND.shape[1]))
     for unit in range(units.n_units):
         rows = acts_ND[units.unit_N[side] == unit]
+        if value != "max":
+            found[unit] = rows.astype(np.float64).sum(0) if value == "sum" else rows[-1]
+            continue
         high, low = rows.max(0), rows.min(0)
         found[unit] = np.where(high >= -low, high, low)
     return found
@@ -56,9 +59,11 @@ def test_keys_rise_with_the_numbers_and_give_them_back() -> None:
     np.testing.assert_array_equal(numbers_of(keys), numbers)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed, value", [(0, "max"), (1, "max"), (2, "max"), (1, "sum"), (2, "last")])
 @pytest.mark.parametrize("which", [(False, True), (True, False), (True, True)])
-def test_every_figure_equals_a_dense_computation(tmp_path: Path, seed: int, which: tuple[bool, bool]) -> None:
+def test_every_figure_equals_a_dense_computation(
+    tmp_path: Path, seed: int, value: str, which: tuple[bool, bool]
+) -> None:
     documents = texts(seed)
     cuts = (
         index_texts(tmp_path / "a", documents, seed, n_features=5),
@@ -77,9 +82,11 @@ def test_every_figure_equals_a_dense_computation(tmp_path: Path, seed: int, whic
             IndexedRun(name, store, neurons=neurons if wanted else None)
             for name, store, neurons, wanted in zip("ab", (a, b), (first, second), which, strict=True)
         ]
-        found = compare_neurons(both[0], both[1], SETTINGS, Silent())
+        found = compare_neurons(both[0], both[1], SETTINGS.changed(value=value), Silent())
+    assert found.summary.value == value
     values = [
-        farthest(units, side, acts[side]) if which[side] else dense_units(units, side, cuts[side]) for side in (0, 1)
+        farthest(units, side, acts[side], value) if which[side] else dense_units(units, side, cuts[side], value)
+        for side in (0, 1)
     ]
     check(found, values, units, which)
 

@@ -46,7 +46,7 @@ WIDE: dict[str, Any] = {
     **{"device": "cpu", "tokens": 64 * 32, "batch": 64, "d_sae": 42, "dead_after": 30, "index": False},
 }
 STEERED: dict[str, dict[str, Any]] = {"gated": {"l1": 4.0}, "l1-norm": {"l1": 2.0}, "relu": {"l1": 4.0}}
-"""Sparsity at which features die, so that AuxK and resampling have something to do; for the others k is 2."""
+"""Sparsity at which features die, so that AuxK and resampling have something to do; for the others k is 3."""
 RESUMED = ("matryoshka", "relu")
 """Architectures that are broken off and resumed: one that chooses among all features, one that resamples."""
 BROKEN_AT = 13
@@ -129,7 +129,7 @@ class Folder:
     def train_wide(self, name: str, arch: str, ranks: Ranks = ALONE, *, resume: bool = False) -> RunFolder:
         """Train a single autoencoder on the array; ranks have some of its features each."""
         run = RunFolder(self.path / f"{name}-{arch}")
-        settings = TrainSettings(activations=str(self.path / "x.npy"), **WIDE, **STEERED.get(arch, {"k": 2}), arch=arch)
+        settings = TrainSettings(activations=str(self.path / "x.npy"), **WIDE, **STEERED.get(arch, {"k": 3}), arch=arch)
         if "broken" in name or resume:
             settings = settings.changed(checkpoint_every=5)
         train_all([Job(run, settings)], Silent(), resume=resume, ranks=ranks)

@@ -23,25 +23,25 @@ def texts(seed: int, n: int = 20) -> list[bytes]:
     return [bytes(rng.choice(LETTERS, rng.integers(5, 40)).tobytes()) for _ in range(n)]
 
 
-@pytest.mark.parametrize("unit", ["token", "word"])
+@pytest.mark.parametrize("unit, value", [("token", "max"), ("word", "max"), ("word", "sum"), ("word", "last")])
 @pytest.mark.parametrize("seed", range(3))
-def test_pairs_equal_a_dense_computation(tmp_path: Path, seed: int, unit: str) -> None:
+def test_pairs_equal_a_dense_computation(tmp_path: Path, seed: int, unit: str, value: str) -> None:
     documents = texts(seed)
     one = index_texts(tmp_path / "a", documents, seed, n_features=3, density=0.2)
     other = index_texts(tmp_path / "b", documents, seed + 9, n_features=4, longest=7, context=11, spaced=True)
     with FeatureStore.open(one.features) as a, FeatureStore.open(other.features) as b:
-        shared = SharedText.of(a, b, unit)  # type: ignore[arg-type]
+        shared = SharedText.of(a, b, unit, value)  # type: ignore[arg-type]
         units = shared_units(DocumentTexts.of(a), DocumentTexts.of(b), unit)  # type: ignore[arg-type]
         dense = []
         for side, (store, cut, feature) in enumerate(((a, one, 1), (b, other, 2))):
             act_U = np.zeros(units.n_units)
             for place, act in zip(units.unit_N[side], cut.dense_NF[:, feature], strict=True):
                 if place >= 0:
-                    act_U[place] = max(act_U[place], act)
+                    act_U[place] = {"max": max(act_U[place], act), "sum": act_U[place] + act, "last": act}[value]
             firing = shared.firing(side, store, feature)
             np.testing.assert_array_equal(firing.unit_E, np.flatnonzero(act_U))
-            np.testing.assert_allclose(firing.act_E, act_U[firing.unit_E])
-            np.testing.assert_allclose(firing.on(np.arange(units.n_units)), act_U)
+            np.testing.assert_allclose(firing.act_E, act_U[firing.unit_E], rtol=1e-6)
+            np.testing.assert_allclose(firing.on(np.arange(units.n_units)), act_U, rtol=1e-6)
             dense.append(act_U)
         both = (dense[0] > 0) & (dense[1] > 0)
         found = shared.passages((shared.firing(0, a, 1), shared.firing(1, b, 2)), each=4, before=5, after=3)

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from monosem_tui.draw.safe_text import width
+from monosem_tui.draw.spans import text_of
 from monosem_tui.model.open_run import open_run
-from monosem_tui.model.run_health import figures
+from monosem_tui.model.run_health import Chapter, Fact, figures
+from monosem_tui.pages.health_page import chapter_lines
 from tests.sample_run import build_sample
 
 
@@ -38,3 +43,16 @@ def test_a_transcoder_has_misses_only(tmp_path: Path) -> None:
     found = said(tmp_path / "run", [of_class("colour", 0.2, None) | {"shuffled": {"f1": 0.1, "miss_rate": 0.5}}])
     assert any("1 classes missed" in line for line in found)
     assert not any("absorbed" in line for line in found)
+
+
+@pytest.mark.parametrize("cells", [60, 99, 100, 160])
+def test_short_facts_share_a_line_where_there_is_room(cells: int) -> None:
+    short = [Fact(f"name{n}", f"value{n}") for n in range(5)]
+    facts = (*short, Fact("long", "w" * cells), Fact("none", ""), Fact("z", "end"))
+    lines = [text_of(spans) for spans in chapter_lines(Chapter("SETTINGS", facts), cells)]
+    assert all(width(text) <= cells for text in lines)
+    said = "".join(lines)
+    assert all(said.count(fact.value) == 1 for fact in facts if fact.value and fact.name != "long")
+    assert said.count("w") == cells
+    assert ("name1" in lines[1]) is (cells >= 100)
+    assert len(lines) == 1 + (3 if cells >= 100 else 5) + 2 + 1
