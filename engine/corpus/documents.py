@@ -13,6 +13,7 @@ from store.files.errors import MonosemError
 MAX_DOCUMENT = 65_536
 """Most characters of a document. Longer ones are cut, so that a giant file streams in bounded memory."""
 
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _INK = re.compile(r"\S")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -66,7 +67,14 @@ class Corpus(Protocol):
 
 def names_files(spec: str) -> bool:
     """Return whether a corpus is named by the path or glob of its files, with or without a field."""
-    return spec != "stdlib" and not spec.startswith("hf:") and spec.split(":", 1)[0] != "planted"
+    return (
+        spec != "stdlib" and not is_address(spec) and not spec.startswith("hf:") and spec.split(":", 1)[0] != "planted"
+    )
+
+
+def is_address(spec: str) -> bool:
+    """Return whether a corpus is named by the address of its files: s3://, gs://, https:// and the like."""
+    return _ADDRESS.match(spec) is not None
 
 
 def numbered(contents: Iterable[Content], spec: str) -> Iterator[Document]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from engine.corpus.conversations import Content, content_of
+from engine.corpus.remote_files import AHEAD, RemoteFile, TextFile
 from engine.runtime.progress import Progress, sha256_of
 from store.files.errors import MonosemError
 from store.files.regular_file import read_stream
@@ -18,9 +20,30 @@ _SHOWN = 12
 """Field names listed in an error."""
 
 
-def blocks(path: Path, size: int = BLOCK) -> Iterator[bytes]:
+def opened(file: TextFile, *, seeking: bool = False, ahead: int = AHEAD) -> io.BufferedReader:
+    """Open a file for reading bytes; of a remote one, `ahead` bytes are asked for at once, out of order if `seeking`.
+
+    Errors: OSError for a file on a disk, see `reading`; MonosemError for a remote one.
+    """
+    if isinstance(file, RemoteFile):
+        return file.open(seeking=seeking, ahead=ahead)
+    return read_stream(file, follow=True)
+
+
+def check_readable(file: TextFile) -> None:
+    """Read a byte of the file. Errors: MonosemError if it cannot be read."""
+    with reading(file), opened(file, ahead=1) as stream:
+        stream.read(1)
+
+
+def size_of(file: TextFile) -> int | None:
+    """Return the bytes of a file; None where a server does not say."""
+    return file.size if isinstance(file, RemoteFile) else file.stat().st_size
+
+
+def blocks(path: TextFile, size: int = BLOCK) -> Iterator[bytes]:
     """Yield the file's bytes, `size` at a time. Errors: MonosemError if it cannot be read."""
-    with reading(path), read_stream(path, follow=True) as file:
+    with reading(path), opened(path) as file:
         while block := file.read(size):
             yield block
 
@@ -33,7 +56,7 @@ def digest_of(paths: Sequence[Path], progress: Progress) -> str:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: TextFile) -> Iterator[None]:
     """Turn I/O errors into a `MonosemError` that names `path`."""
     try:
         yield
@@ -52,14 +75,14 @@ def is_folder(path: Path) -> MonosemError:
     return MonosemError(f"{path} is a folder", f"Name its files with a glob, in quotes: '{path}/**/*.txt'")
 
 
-def not_utf8(path: Path, offset: int, where: str = "") -> MonosemError:
+def not_utf8(path: TextFile, offset: int, where: str = "") -> MonosemError:
     """Return the error for an invalid UTF-8 byte at `offset`; `where` is for example ", line 3"."""
     what = f"{path}{where}: not UTF-8 text at byte {offset}"
     if path.suffix == ".zst":
         return MonosemError(
             what + " of its unpacked contents", "Unpack it, re-encode it with iconv, and pack it again."
         )
-    with path.open("rb") as file:
+    with opened(path, ahead=2) as file:
         encoding = "UTF-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "ISO-8859-1"
     name = shlex.quote(path.name)
     return MonosemError(what, f"Re-encode it, for example: iconv -f {encoding} -t UTF-8 {name} > utf8-{name}")

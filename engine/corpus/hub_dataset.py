@@ -12,6 +12,7 @@ from typing import Any
 from engine.corpus.conversations import Content
 from engine.corpus.documents import Document, numbered
 from engine.corpus.files import checked_content, missing_field, not_text
+from engine.corpus.remote_files import first_line
 from store.files.errors import MonosemError, WorkFailed
 
 PREFIX = "hf:"
@@ -115,7 +116,7 @@ class HubDataset:
             raise
         except Exception as error:
             raise WorkFailed(
-                f"reading {self.spec} failed after row {number}: {_first_line(error)}",
+                f"reading {self.spec} failed after row {number}: {first_line(error)}",
                 "Check the network and run the same command again.",
             ) from error
 
@@ -138,9 +139,4 @@ def _explained(error: Exception, spec: str) -> MonosemError:
     hint = (
         "Check its name, or log in with: hf auth login" if isinstance(error, FileNotFoundError) else f"Write {SHAPE}."
     )
-    return MonosemError(f"cannot read {spec}: {_first_line(error)}", hint)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return "".join(one if one.isprintable() else " " for one in lines[0])
+    return MonosemError(f"cannot read {spec}: {first_line(error)}", hint)

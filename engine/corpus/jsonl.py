@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from engine.corpus.conversations import Content
-from engine.corpus.files import BLOCK, blocks, checked_content, missing_field, not_utf8, reading
+from engine.corpus.files import BLOCK, blocks, checked_content, missing_field, not_utf8, opened, reading
+from engine.corpus.remote_files import TextFile
 from store.files.errors import MonosemError
-from store.files.regular_file import read_stream
 
 MAX_LINE = 1 << 26
 """Most bytes of a line. A longer one means that the file does not have one object per line."""
@@ -20,7 +19,7 @@ PACKED = 1 << 10
 _EXPECTED = 'Each line must be one JSON object, such as {"text": "Once upon a time"}.'
 
 
-def texts(path: Path, field: str) -> Iterator[Content]:
+def texts(path: TextFile, field: str) -> Iterator[Content]:
     """Yield the texts of a .jsonl file. Blank lines, and objects whose field is null, are skipped.
 
     Errors: MonosemError with file and line if a line is not a JSON object, lacks the field, or has another kind in it.
@@ -28,23 +27,23 @@ def texts(path: Path, field: str) -> Iterator[Content]:
     return _texts(blocks(path), path, field)
 
 
-def packed_texts(path: Path, field: str) -> Iterator[Content]:
+def packed_texts(path: TextFile, field: str) -> Iterator[Content]:
     """Yield the texts of a .jsonl.zst file. Errors: as for `texts`, and for truncated or damaged archives."""
     return _texts(_unpacked(path), path, field)
 
 
-def gzipped_texts(path: Path, field: str) -> Iterator[Content]:
+def gzipped_texts(path: TextFile, field: str) -> Iterator[Content]:
     """Yield the texts of a .jsonl.gz or .json.gz file. Errors: as for `packed_texts`."""
     return _texts(_gunzipped(path), path, field)
 
 
-def note(path: Path, field: str) -> str:
+def note(path: TextFile, field: str) -> str:
     """Describe where texts come from; appended to the file's name."""
     del path
     return f", field {field}"
 
 
-def _texts(stream: Iterator[bytes], path: Path, field: str) -> Iterator[Content]:
+def _texts(stream: Iterator[bytes], path: TextFile, field: str) -> Iterator[Content]:
     offset = 0
     for number, line in enumerate(_lines(stream, path), 1):
         where = f"{path}, line {number}"
@@ -59,7 +58,7 @@ def _texts(stream: Iterator[bytes], path: Path, field: str) -> Iterator[Content]
                 yield text
 
 
-def _lines(stream: Iterator[bytes], path: Path) -> Iterator[bytes]:
+def _lines(stream: Iterator[bytes], path: TextFile) -> Iterator[bytes]:
     held: list[bytes] = []
     size, number = 0, 1
     for block in stream:
@@ -89,7 +88,7 @@ def _object(content: str, where: str) -> dict[str, Any]:
     return value
 
 
-def _field(value: dict[str, Any], field: str, where: str, path: Path) -> Content | None:
+def _field(value: dict[str, Any], field: str, where: str, path: TextFile) -> Content | None:
     if field not in value:
         raise missing_field(where, field, value, f"{path.name}:FIELD")
     return checked_content(value[field], where, field, f"{path.name}:FIELD")
@@ -102,11 +101,11 @@ def _kind(value: object) -> str:
     return names.get(type(value), "an object")
 
 
-def _gunzipped(path: Path) -> Iterator[bytes]:
+def _gunzipped(path: TextFile) -> Iterator[bytes]:
     import gzip
     import zlib
 
-    with reading(path), read_stream(path, follow=True) as file, gzip.GzipFile(fileobj=file) as unpacked:
+    with reading(path), opened(path) as file, gzip.GzipFile(fileobj=file) as unpacked:
         try:
             while block := unpacked.read(BLOCK):
                 yield block
@@ -116,7 +115,7 @@ def _gunzipped(path: Path) -> Iterator[bytes]:
             raise MonosemError(f"{path}: not gzip data, or damaged", f"Check it: gzip --test {path.name}") from error
 
 
-def _unpacked(path: Path) -> Iterator[bytes]:
+def _unpacked(path: TextFile) -> Iterator[bytes]:
     import zstandard
 
     # Files made with `zstd --long=31` need a window of 2 GiB; the library's default limit is 128 MiB.

@@ -10,10 +10,10 @@ import io
 import re
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 
 from engine.corpus.documents import split
 from engine.corpus.files import blocks, not_utf8
+from engine.corpus.remote_files import TextFile
 
 END_OF_TEXT = "<|endoftext|>"
 LOOK = 1 << 20
@@ -23,7 +23,7 @@ _MARK = re.compile(re.escape(END_OF_TEXT))
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
 
-def texts(path: Path, field: str) -> Iterator[str]:
+def texts(path: TextFile, field: str) -> Iterator[str]:
     """Yield the documents of a file; `field` is ignored, as text files have no fields.
 
     Errors: MonosemError with the byte's offset if the file is not UTF-8.
@@ -32,7 +32,7 @@ def texts(path: Path, field: str) -> Iterator[str]:
     return split(_decoded(path), _MARK if has_mark(path) else _BLANK_LINES)
 
 
-def note(path: Path, field: str) -> str:
+def note(path: TextFile, field: str) -> str:
     """Describe how documents are separated in this file; appended to its name."""
     del field
     if has_mark(path):
@@ -40,12 +40,12 @@ def note(path: Path, field: str) -> str:
     return f": no {END_OF_TEXT} found, so documents are separated by blank lines"
 
 
-def has_mark(path: Path) -> bool:
+def has_mark(path: TextFile) -> bool:
     """Return whether <|endoftext|> occurs in the file's first mebibyte."""
     return END_OF_TEXT.encode() in next(blocks(path, LOOK), b"")
 
 
-def _decoded(path: Path) -> Iterator[str]:
+def _decoded(path: TextFile) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8")()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     offset, first = 0, True

@@ -11,6 +11,7 @@ import torch
 
 from engine.corpus.data_argument import Files
 from engine.corpus.documents import Corpus
+from engine.corpus.files import size_of
 from engine.corpus.reading_order import HELD_OUT_EVERY
 from engine.data.arrays import Array
 from engine.evaluation.size import MOST, evaluation_size
@@ -182,19 +183,26 @@ def _text(corpus: Corpus) -> Need:
 
 def text_bytes(corpus: Corpus) -> int:
     """Return the approximate size of a corpus's text; where it is unknown, the most that is held at once."""
-    if not isinstance(corpus, Files):
-        return WINDOW_BYTES
-    return sum(path.stat().st_size * (UNPACKED_TIMES if path.suffix in PACKED else 1) for path in corpus.paths)
+    size = _size(corpus) if isinstance(corpus, Files) else None
+    return WINDOW_BYTES if size is None else size
+
+
+def _size(files: Files) -> int | None:
+    """Return the approximate size of the text of files; None where a server does not say how large they are."""
+    sizes = [(size_of(path), UNPACKED_TIMES if path.suffix in PACKED else 1) for path in files.paths]
+    known = [size * times for size, times in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
 
 
 def tokens_in(subject: Subject) -> int | None:
     """Estimate a corpus's tokens from its first documents; None where its size, or the tokenizer, is unknown."""
-    if not isinstance(subject.corpus, Files) or subject.lm.tokenizer is None:
+    size = _size(subject.corpus) if isinstance(subject.corpus, Files) else None
+    if size is None or subject.lm.tokenizer is None:
         return None
     documents = list(islice(subject.corpus.documents(), SAMPLED))
     read = sum(len(document.text.encode()) for document in documents)
     found = sum(len(encoded.ids) for encoded in subject.encoding.documents(documents))
-    return max(1, round(MARGIN * text_bytes(subject.corpus) * found / max(read, 1)))
+    return max(1, round(MARGIN * size * found / max(read, 1)))
 
 
 def _plan(command: str, disk: list[Need], host: list[Need], work: list[Need], stages: list[Stage], device: str) -> Plan:

@@ -37,7 +37,7 @@ class SubjectSettings(Settings):
     )
     data: str = setting(
         "stdlib",
-        "Text: stdlib, planted, files, globs (.txt .jsonl[.zst .gz] .parquet; :FIELD), hf:NAME[:CONFIG][@SPLIT]",
+        "Text: stdlib, planted, files, URLs, globs (.txt .jsonl[.zst .gz] .parquet; :FIELD), hf:NAME[:CONFIG][@SPLIT]",
         "DATA",
     )
     context: int | None = setting(
