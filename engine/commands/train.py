@@ -168,7 +168,6 @@ def _trained(
     if ranks.first:
         plan = training_plan(source.readers, source.origin, ranks.number, ranks.on_machine)
         check_room(plan, tasks[0].run.path, device_of(tasks[0].settings))
-    source.load()
     if source.subject is not None and not has_held_out(source.subject.corpus, tasks[0].settings.held_out):
         progress.say("fewer than 20 texts: nothing can be held out, so evaluation is on the training text")
     if ranks.first:

@@ -59,11 +59,6 @@ class Source:
     meter: Meter | None = None
     """Measures the model's time; None where activations were stored."""
 
-    def load(self) -> None:
-        """Load the model as far as the sites reach."""
-        if isinstance(self.blocks, ModelBlocks):
-            self.blocks.lm.load([site.module for site in self.blocks.sites])
-
     @property
     def subject(self) -> Subject | None:
         """The model and text; None where activations were stored."""

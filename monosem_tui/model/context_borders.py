@@ -19,7 +19,7 @@ class Border(NamedTuple):
     token: int
     """The token with which the next context begins; the number of tokens where the text ends at the border."""
     instead: bool
-    """Whether the border stands in place of that token, one that only opens a context and does not count."""
+    """Whether the border stands in place of that token, a BOS or padding. Without a BOS it is text, even uncounted."""
 
 
 def context_borders(store: FeatureStore, start: int, stop: int) -> tuple[Border, ...]:
@@ -31,4 +31,5 @@ def context_borders(store: FeatureStore, start: int, stop: int) -> tuple[Border,
     places = contexts[first:last]
     at = np.minimum(np.searchsorted(documents, places), len(documents) - 1)
     inside = places[documents[at] != places].tolist()
-    return tuple(Border(place - start, not store.counted(place, place + 1)[0]) for place in inside)
+    opened = store.spec.excluded == "bos"
+    return tuple(Border(place - start, opened and not store.counted(place, place + 1)[0]) for place in inside)

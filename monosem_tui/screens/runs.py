@@ -122,6 +122,8 @@ class RunsScreen(MonosemScreen):
 
     def why_not(self, action: Action) -> str:
         """Return why an action does nothing now; Health of a run that is not open is its training."""
+        if Need.RUNS in action.needs and not self.runs.looked:
+            return "the folder of runs is still being read"
         return "" if self._means_training(action.id == "view.health") else super().why_not(action)
 
     async def action_view(self, name: str) -> None:
@@ -147,4 +149,5 @@ class RunsScreen(MonosemScreen):
 
     def _describe(self) -> None:
         state = self.runs.chosen
+        self.detail.display = not self.compared.display  # runs side by side have no cursor
         self.detail.show(run_detail(state, self.size.width) if state else ())

@@ -36,7 +36,8 @@ class RunList(CursorList):
         self._lines: list[Line] = []
         self._starts: list[int] = []
         """The first line of each run."""
-        self._looked = False
+        self.looked = False
+        """Whether the folder has been read."""
 
     @property
     def entries(self) -> int:
@@ -58,7 +59,7 @@ class RunList(CursorList):
         """
         self.total, self.ordering, states = len(states), ordering, arranged(states, ordering)
         kept = self.chosen.path if self.chosen and opened == self.opened else opened
-        self.states, self.opened, self._looked = states, opened, True
+        self.states, self.opened, self.looked = states, opened, True
         places = [number for number, state in enumerate(states) if kept is not None and _same(state.path, kept)]
         self.cursor = places[0] if places else min(self.cursor, max(0, len(states) - 1))
         self.redraw()
@@ -90,7 +91,7 @@ class RunList(CursorList):
             return crop(run_header(run_columns(cells), self.ordering), cells) if self.total else ()
         n, root = self.total, printable(str(self._root))
         where = root if self._root.is_absolute() else f"./{root}"
-        found = f"{count(n)} run{'s' * (n != 1)} in" if n else "no runs yet in" if self._looked else "reading"
+        found = f"{count(n)} run{'s' * (n != 1)} in" if n else "no runs yet in" if self.looked else "reading"
         if self.ordering.text:
             found = f"{count(len(self.states))} of {found} {where}"
             return rule(cut(f"{found} · /{printable(self.ordering.text)}", cells - 4), cells, focused=True)
@@ -110,9 +111,9 @@ class RunList(CursorList):
             opened = self.opened is not None and _same(state.path, self.opened)
             marked = state.path in self.marked
             self._lines += run_lines(state, where, cells, cursor=number == self.cursor, opened=opened, marked=marked)
-        if not self.total and self._looked:
+        if not self.total and self.looked:
             self._lines = welcome_lines(cells)
-        elif not self.states and self._looked:
+        elif not self.states and self.looked:
             self._lines = [(), line(Span(" no run has these words; esc shows all", Role.DIM))]
         self.rows = len(self._lines)
         self._keep_cursor_visible()

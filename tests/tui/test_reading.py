@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -371,6 +372,11 @@ def test_borders_of_contexts_stand_in_the_text(opened: OpenRun, sample: Sample) 
     # Documents are 48 tokens, contexts 32, each opened by a token that does not count.
     assert borders == (Border(12, instead=True), Border(44, instead=True))
     assert not sample.counted_N[[32, 64]].any()
+
+
+def test_a_word_that_opens_a_context_without_bos_stays(opened: OpenRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opened.store, "spec", replace(opened.store.spec, excluded="first"))
+    assert context_borders(opened.store, 20, 96) == (Border(12, instead=False), Border(44, instead=False))
 
 
 def test_the_trail_goes_back_and_forward() -> None:

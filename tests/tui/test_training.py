@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from textual.pilot import Pilot
 from monosem_tui.app import MonosemApp
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut_middle
+from monosem_tui.model.runs_watch import RunState, RunsWatch
 from monosem_tui.screens.health import HealthScreen
 from monosem_tui.screens.patience import Waiting
 from monosem_tui.screens.runs import RunsScreen
@@ -130,6 +132,24 @@ async def test_health_of_a_run_that_is_not_open_is_its_training(root: Path) -> N
         await until(pilot, lambda: isinstance(pilot.app.screen, HealthScreen))
     run = pilot.app.session.run  # type: ignore[attr-defined]
     run.store.close()
+
+
+async def test_a_key_pressed_before_the_runs_are_read_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, poll = threading.Event(), RunsWatch.poll
+
+    def held(watch: RunsWatch) -> tuple[RunState, ...]:
+        go.wait(10)
+        return poll(watch)
+
+    monkeypatch.setattr(RunsWatch, "poll", held)
+    async with app(root).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
+        await pilot.press("t")
+        assert "t: the folder of runs is still being read" in screen_text(pilot)
+        go.set()
+        await listed(pilot)
+        await pilot.press("t")
+        await until(pilot, lambda: "training of busy" in screen_text(pilot))
 
 
 async def test_runs_are_sorted_and_filtered(root: Path) -> None:
