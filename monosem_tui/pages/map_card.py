@@ -15,7 +15,7 @@ BEFORE = 3
 
 
 def card_lines(card: FeatureCard, cells: int, rendering: Rendering, most: int = EXAMPLES) -> list[Line]:
-    """Return number and label, what it fires on, its explanation or what it promotes, and its `most` strongest examples."""
+    """Return number and label, what it fires on, its explanation or what it promotes, and `most` examples."""
     marks = badges(card)
     right = line(" ", *marks, " ") if marks else ()
     head = ruled(crop(line(rule_span(1), " ", *title(card), " "), cells), cells, right)

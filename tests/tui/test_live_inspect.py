@@ -119,10 +119,9 @@ async def test_a_card_where_there_is_room(
         looked = screen.inspection.looked
         for key in ("j", "k"):
             await pilot.press(key)
-            wanted = looked.feature
-            await until(pilot, lambda: (card := looked.card()) is not None and card.feature == wanted)
+            await until(pilot, lambda: (card := looked.card()) is not None and card.feature == looked.feature)
             lines = screen_text(pilot).splitlines()
-            heads = [n for n, text in enumerate(lines) if text.startswith(f"─ {wanted} ")]
+            heads = [n for n, text in enumerate(lines) if text.startswith(f"─ {looked.feature} ")]
             facts = [n for n, text in enumerate(lines) if text.startswith(" fires on ")]
             assert [n + 1 for n in heads] == facts
             assert bool(heads) is shown
