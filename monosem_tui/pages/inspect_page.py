@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 import numpy as np
 
 from monosem_tui.draw.bars import bar
-from monosem_tui.draw.heat import bins
+from monosem_tui.draw.heat import Rendering, bins
 from monosem_tui.draw.numbers import MINUS, activation, count
 from monosem_tui.draw.safe_text import fit, width
 from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, MARK, Line, Role, Span, crop, line, rule
@@ -17,7 +17,9 @@ from monosem_tui.draw.token_rows import Row, flow, row_of, window
 from monosem_tui.draw.token_text import display_token, display_tokens
 from monosem_tui.live.model_client import ModelClient
 from monosem_tui.model.document import Passage
+from monosem_tui.model.feature_card import FeatureCard
 from monosem_tui.pages.live_page import title
+from monosem_tui.pages.map_card import BEFORE, card_lines
 from store.index.vocabulary import Vocabulary
 from store.live.model_outputs import Firing, ReadToken
 
@@ -27,6 +29,8 @@ EFFECT = 0.1
 BAR = 8
 CHANGE = 23
 """Cells of the effect of ablation."""
+LEAST_CARD, MOST_EXAMPLES = 6, 10
+"""Lines that a feature's card needs below the features, and most examples in it."""
 HOW = (
     ("p", "types or pastes a text; its tokens and their features come up"),
     ("C", "reads it as a chat: a user's turn, or messages in JSON"),
@@ -75,6 +79,10 @@ class Looked:
     chat: bool = False
     """Whether a typed text is read as a chat."""
     _laid: tuple[Sequence[ReadToken], int, list[Row]] | None = None
+    card: Callable[[], FeatureCard | None] = lambda: None
+    """Returns the card that stands below the features where they leave room."""
+    rendering: Rendering = Rendering.MARKS
+    """How the card's examples are drawn."""
     picked: tuple[int, ...] = ()
     """Tokens whose features are listed together; empty for the one under the cursor."""
 
@@ -221,7 +229,16 @@ def inspect_lines(looked: Looked, cells: int, height: int) -> list[Line]:
     firings, room = looked.firings, height - len(lines)
     top = max(0, min(looked.row - room // 2, len(firings) - room))
     lines += [_firing(looked, firings, n, cells) for n in range(top, min(len(firings), top + room))]
+    lines += _card(looked, cells, height - len(lines))
     return (lines + [()] * height)[:height]
+
+
+def _card(looked: Looked, cells: int, room: int) -> list[Line]:
+    """Return the card of the feature under the cursor with a blank line before it; nothing where it has no room."""
+    card = looked.card()
+    if card is None or looked.feature is None or room < LEAST_CARD:
+        return []
+    return [(), *card_lines(card, cells, looked.rendering, min(room - 1 - BEFORE, MOST_EXAMPLES))]
 
 
 def _text_title(looked: Looked) -> str:

@@ -1,4 +1,4 @@
-"""The card of a feature in a few lines, for below a map."""
+"""The card of a feature in a few lines, for below a map or a text."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from monosem_tui.pages.feature_page import badges, title
 from monosem_tui.pages.passage import frame, passage
 
 EXAMPLES = 2
+BEFORE = 3
+"""Lines before the examples."""
 
 
-def card_lines(card: FeatureCard, cells: int, rendering: Rendering) -> list[Line]:
-    """Return number and label, what it fires on, its explanation or what it promotes, and its strongest examples."""
+def card_lines(card: FeatureCard, cells: int, rendering: Rendering, most: int = EXAMPLES) -> list[Line]:
+    """Return number and label, what it fires on, its explanation or what it promotes, and `most` examples."""
     marks = badges(card)
     right = line(" ", *marks, " ") if marks else ()
     head = ruled(crop(line(rule_span(1), " ", *title(card), " "), cells), cells, right)
@@ -24,7 +26,7 @@ def card_lines(card: FeatureCard, cells: int, rendering: Rendering) -> list[Line
     what = (
         [line(" ", Span(said, Role.DIM))] if said else [line(Span(" promotes ", Role.DIM), raised)] if raised else [()]
     )
-    examples = card.sections[0].examples[:EXAMPLES] if card.sections else []
+    examples = card.sections[0].examples[:most] if card.sections else []
     drawn = Rendering.MARKS if rendering is Rendering.RULER else rendering
     where = frame(examples, cells - 2)
     texts = [line(" ", *passage(example, card.max, drawn, where)[0]) for example in examples]

@@ -21,6 +21,7 @@ class Vocabulary:
 
     def __init__(self, blob: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
         self._blob = blob.tobytes()
+        self._bytes = np.frombuffer(self._blob, np.uint8)
         self._offsets = offsets
 
     @classmethod
@@ -32,7 +33,7 @@ class Vocabulary:
 
     def write(self, group: h5py.Group) -> None:
         """Write `vocab/strings` (the bytes of all tokens, end to end) and `vocab/offsets` [vocab+1]."""
-        put(group, "strings", np.frombuffer(self._blob, np.uint8), packed=True)
+        put(group, "strings", self._bytes, packed=True)
         put(group, "offsets", self._offsets, packed=True)
 
     @classmethod
@@ -69,7 +70,7 @@ class Vocabulary:
         length_N: NDArray[np.int64] = self._offsets[id_N + 1] - start_N
         end_N = np.cumsum(length_N)
         place = np.arange(end_N[-1] if len(end_N) else 0) + np.repeat(start_N - (end_N - length_N), length_N)
-        return np.frombuffer(self._blob, np.uint8)[place], length_N
+        return self._bytes[place], length_N
 
     def strings(self, ids: Iterable[int]) -> list[str]:
         """Return one string per token; bytes that are not UTF-8 by themselves are replaced."""
@@ -82,10 +83,23 @@ class Vocabulary:
 
     def reading(self, text: str, *, exact: bool) -> NDArray[np.int64]:
         """Return the ids of the tokens that equal a text; unless `exact`, without spaces at either end."""
-        every = self.tokens(range(len(self)))
         wanted = text.encode() if exact else text.encode().strip(b" ")
-        same = (token == wanted if exact else token.strip(b" ") == wanted for token in every)
-        return np.flatnonzero(np.fromiter(same, bool, len(every)))
+        start_V, stop_V = (self._offsets[:-1], self._offsets[1:]) if exact else self._inked
+        found_N = np.flatnonzero(stop_V - start_V == len(wanted))
+        for place, byte in enumerate(wanted):
+            found_N = found_N[self._bytes[start_V[found_N] + place] == byte]
+        return found_N
+
+    @cached_property
+    def _inked(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The first byte, and the end (exclusive), of each token without spaces at either end: [vocab] each."""
+        start_V, stop_V = self._offsets[:-1].copy(), self._offsets[1:].copy()
+        for at_V, step in ((start_V, 1), (stop_V, -1)):
+            id_N = np.flatnonzero(start_V < stop_V)
+            while len(id_N := id_N[self._bytes[at_V[id_N] - (step < 0)] == ord(" ")]):
+                at_V[id_N] += step
+                id_N = id_N[start_V[id_N] < stop_V[id_N]]
+        return start_V, stop_V
 
     @cached_property
     def _folded(self) -> list[str]:

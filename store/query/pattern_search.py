@@ -100,7 +100,8 @@ def search_pattern(
     for match in (token_matches if inquiry.tokens else text_matches)(store, pattern, block):
         matches.append(match)
         yield Report((match.start + len(match.matched_N)) / n_tokens)
-    question = whole(matches).question(store, repr(inquiry.pattern), last=inquiry.last, ordinary=inquiry.ordinary)
+    name = repr(inquiry.pattern).replace("\\\\", "\\")  # control characters escaped, backslashes as they were typed
+    question = whole(matches).question(store, name, last=inquiry.last, ordinary=inquiry.ordinary)
     if of_role_N is not None:
         question = question._replace(scored_N=question.scored_N & of_role_N)
     if inquiry.tokens and not (question.scored_N & question.matched_N).any():

@@ -16,12 +16,13 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.keys.actions import Where
 from monosem_tui.keys.table import ACTIONS
 from monosem_tui.model.document import Whole
-from monosem_tui.model.open_run import open_run
+from monosem_tui.model.open_run import OpenRun, open_run
 from monosem_tui.model.session_state import BrowseMemory, FindMemory, Memory, recall
 from monosem_tui.screens import pattern_search
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.find import FindScreen
 from monosem_tui.screens.health import HealthScreen
+from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.notes.note_file import Notes
 from store.query.find import FindOptions, find
@@ -518,3 +519,8 @@ async def test_hostile_patterns_and_tokens_are_text(make_app: MakeApp, opened, m
         await pilot.press("a")
         await settle(pilot)
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", screen_text(pilot))
+
+
+def test_an_error_names_the_pattern_as_it_was_typed(opened: OpenRun) -> None:
+    with pytest.raises(MonosemError, match=re.escape(r"no single token matches 'sea\.\w+\x1b'")):
+        list(search_pattern(opened.store, Inquiry("sea\\.\\w+\x1b", tokens=True)))

@@ -107,6 +107,26 @@ async def test_tokens_picked_together(make_app: MakeApp, monkeypatch: pytest.Mon
         assert {fires.feature for fires in looked.firings} == {f.feature for f in looked.reads[looked.token].firings}
 
 
+@pytest.mark.parametrize(("size", "shown"), [((80, 24), True), ((200, 50), True), ((80, 12), False)])
+async def test_a_card_where_there_is_room(
+    size: tuple[int, int], shown: bool, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=size) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "p", *keys("a b c d"), "enter")
+        await read(pilot, screen)
+        looked = screen.inspection.looked
+        for key in ("j", "k"):
+            await pilot.press(key)
+            await until(pilot, lambda: (card := looked.card()) is not None and card.feature == looked.feature)
+            lines = screen_text(pilot).splitlines()
+            heads = [n for n, text in enumerate(lines) if text.startswith(f"─ {looked.feature} ")]
+            facts = [n for n, text in enumerate(lines) if text.startswith(" fires on ")]
+            assert [n + 1 for n in heads] == facts
+            assert bool(heads) is shown
+
+
 async def test_an_underline_on_the_colour(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch)
     async with make_app().run_test(size=(120, 40)) as pilot:

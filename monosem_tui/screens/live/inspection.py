@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from monosem_tui.draw.heat import default_rendering
 from monosem_tui.draw.numbers import count
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.live.model_client import Phase, no_template
@@ -12,6 +13,7 @@ from monosem_tui.model.document import Passage, passage, place_of
 from monosem_tui.pages.inspect_page import MOST_HUES, InspectedText, Looked, inspect_lines, stored_tokens
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.part import ScreenPart
+from monosem_tui.screens.resting_card import RestingCard
 from monosem_tui.screens.session import FeatureWanted
 from monosem_tui.widgets.live_view import CellView
 from store.files.errors import MonosemError
@@ -28,6 +30,11 @@ class Inspection(ScreenPart):
         self._connection, self._host, self._talk = connection, connection.host, connection.talk
         session, store = connection.host.session, connection.run.store
         self.looked = Looked(self._talk, store.vocabulary, session.maximum, connection.label)
+        self._card = RestingCard(self._host, connection.run, lambda: self._followed, self._draw)
+        self._followed: int | None = None
+        """The feature whose card is shown, or read."""
+        self.looked.card = lambda: self._card.card
+        self.looked.rendering = default_rendering(session.palette.used)
         self.view = CellView(session.palette, partial(inspect_lines, self.looked), shown=False)
         self._shown_text: object = None
         self.needs = {Need.READ: lambda: self.looked.feature is not None}
@@ -67,7 +74,21 @@ class Inspection(ScreenPart):
             self._shown_text = self._talk.inspected
             self.looked.take()
             self._ask_effects()
+        self._draw()
+        if self.looked.feature != self._followed:
+            self._followed = self.looked.feature
+            self._card.follow()
+
+    def _draw(self) -> None:
         self.view.redraw()
+
+    def resumed(self) -> None:
+        """Notes may have been taken on another screen."""
+        self._card.reread()
+
+    def suspended(self) -> None:
+        """Read no card while another screen is shown."""
+        self._card.stop()
 
     def _ask_effects(self) -> None:
         known = self._talk.effects is not None or self._talk.phase is Phase.BUSY  # what is read asks for them itself

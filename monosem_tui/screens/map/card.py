@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from textual.timer import Timer
-
-from monosem_tui.model.feature_card import FeatureCard, read_card
-from monosem_tui.model.feature_explanations import explained
 from monosem_tui.pages.map_card import card_lines
 from monosem_tui.screens.map.state import BESIDE, LEAST_PAGE, LEAST_ROWS, MapState
-from monosem_tui.screens.output_files import unreadable
 from monosem_tui.screens.part import ScreenPart
+from monosem_tui.screens.resting_card import RestingCard
 from monosem_tui.screens.session import FeatureWanted
-from store.files.errors import MonosemError
 
 
 class MapCard(ScreenPart):
@@ -21,10 +14,14 @@ class MapCard(ScreenPart):
 
     def __init__(self, state: MapState) -> None:
         self._state, self._host = state, state.host
-        self._timer: Timer | None = None
-        self._card: FeatureCard | None = None
+        self._resting = RestingCard(state.host, state.run, lambda: self._wanted, self.show)
         self.zoomed = False
         """Whether the picture has the whole screen."""
+
+    @property
+    def _wanted(self) -> int | None:
+        """The nearest feature, where its card can be seen."""
+        return None if self.zoomed else self._state.marks.nearest
 
     def resized(self, cells: int) -> None:
         """Put the card beside the picture, below it, or nowhere."""
@@ -37,57 +34,25 @@ class MapCard(ScreenPart):
 
     def follow(self) -> None:
         """Read once the crosshair rests."""
-        if self._timer is not None:
-            self._timer.stop()
-        self._timer = self._host.set_timer(self._host.session.tuning.rest, self.read)
-
-    def read(self) -> None:
-        """Read the card of the nearest feature, if it can be seen."""
-        feature = self._state.marks.nearest
-        if feature is None or self.zoomed or (self._card is not None and self._card.feature == feature):
-            return
-        take = partial(self._take, feature)
-        self._host.away(lambda: self._read(feature), take, "card", fail=take)
-
-    def _read(self, feature: int) -> FeatureCard:
-        """Read a card; runs in a thread."""
-        run = self._state.run
-        try:
-            return explained(read_card(run.store, run.notes, feature), run)
-        except MonosemError:
-            raise
-        except Exception as error:  # numbers from a file that was written over may break anything
-            raise unreadable(error) from error
-
-    def _take(self, feature: int, found: FeatureCard | MonosemError) -> None:
-        if feature != self._state.marks.nearest:
-            return
-        if isinstance(found, MonosemError):
-            self._card = None
-            self._host.mention(found)
-            return
-        self._card = found
-        self.show()
+        self._resting.follow()
 
     def show(self) -> None:
         """Show the card where it has its place."""
-        state = self._state
-        if self._card is None:
+        state, card = self._state, self._resting.card
+        if card is None:
             return
         if state.page.display:
-            state.page.show(self._card)
+            state.page.show(card)
         if state.strip.display:
-            state.strip.show(card_lines(self._card, self._host.size.width, state.page.rendering))
+            state.strip.show(card_lines(card, self._host.size.width, state.page.rendering))
 
     def resumed(self) -> None:
         """Notes may have been taken on another screen."""
-        self._card = None
-        self.read()
+        self._resting.reread()
 
     def suspended(self) -> None:
         """Read nothing while another screen is shown."""
-        if self._timer is not None:
-            self._timer.stop()
+        self._resting.stop()
 
     # Keys
 
@@ -100,7 +65,7 @@ class MapCard(ScreenPart):
         """Give the picture the whole screen, or show the card again."""
         self.zoomed = not self.zoomed
         self.resized(self._host.size.width)
-        self.read()
+        self._resting.read()
 
     def action_clamp(self) -> None:
         """Put the feature into Live's tray."""

@@ -48,3 +48,19 @@ def test_characters_that_span_tokens() -> None:
     assert vocabulary.text([1, 2, 3, 9]) == "a日\n"
     assert vocabulary.strings([2, 3, 8]) == ["\ufffd", "\ufffd", "日本"]
     assert vocabulary.text([4]) == "\ufffd\ufffd"
+
+
+TEXTS = st.text(alphabet=" ab\0é", max_size=4)
+
+
+@given(st.lists(TEXTS, max_size=30), TEXTS)
+def test_tokens_that_equal_a_text_are_those_of_a_plain_comparison(texts: list[str], wanted: str) -> None:
+    tokens = [text.encode() for text in texts]
+    vocabulary = Vocabulary.from_tokens(tokens)
+    bare = wanted.encode().strip(b" ")
+    assert vocabulary.reading(wanted, exact=True).tolist() == [
+        number for number, token in enumerate(tokens) if token == wanted.encode()
+    ]
+    assert vocabulary.reading(wanted, exact=False).tolist() == [
+        number for number, token in enumerate(tokens) if token.strip(b" ") == bare
+    ]
