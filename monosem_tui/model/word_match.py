@@ -32,7 +32,8 @@ def is_slip(typed: str, word: str) -> bool:
     if at == len(word):
         return len(typed) == len(word) + 1  # the last letter is one too many
     if at >= len(typed) - 1 and len(word) > len(typed):
-        return False  # nothing typed behind the slip says that the word is meant
+        # Too little is typed behind the slip to say that the word is meant, but for one that ends with it.
+        return word[at + 1 :] == typed[at:] != ""
     rest, meant = typed[at:], word[at:]
     if at == len(typed) - 1 == len(word) - 1:
         return True  # the last letter is wrong

@@ -11,7 +11,7 @@ from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from tests.sample_run import build_sample
 from tests.tui.conftest import MakeApp
-from tests.tui.screens import browse_screen, press, screen_text, settle
+from tests.tui.screens import browse_screen, press, screen_text, settle, until
 
 BROKEN = MonosemError("/runs/x/features.h5 is damaged: wrong fletcher32", "`monosem verify` says what is readable.")
 
@@ -37,8 +37,8 @@ async def test_a_vocabulary_that_cannot_be_read(
     monkeypatch.setattr(FeatureStore, "vocabulary", property(_breaks))
     async with make_app().run_test(size=(80, 24)) as pilot:
         await settle(pilot)
+        await until(pilot, lambda: "features.h5 is damaged" in screen_text(pilot))
         text = screen_text(pilot)
-        assert "features.h5 is damaged" in text
         assert " 6.1 " in text  # what can be read is there
         assert "water, boats, the sea" in text
         await press(pilot, "slash", "s")

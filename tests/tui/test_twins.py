@@ -52,7 +52,7 @@ def test_files_name_the_twin(signed: Sample, tmp_path: Path, capsys: pytest.Capt
     assert run(["show", name, "3", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["twin"] == 13
     assert run(["show", name, "13", "--format", "markdown"]) == 0
-    assert "- **the other sign of the same latent** 3 " in capsys.readouterr().out
+    assert "- **Twin** (other sign): 3 " in capsys.readouterr().out
     assert run(["export", name, "--to", "html", "--out", str(tmp_path / "out")]) == 0
     page = (tmp_path / "out" / "features" / "3.html").read_text()
     assert 'the other sign of the same latent: <a href="13.html">13</a> <bdi>not boats</bdi>' in page

@@ -180,10 +180,10 @@ def test_killed_while_checkpoints_are_written(place: Place, monkeypatch: pytest.
     written: list[Path] = []
     save = train.TrainLoop.save.__globals__["save_checkpoint"]
 
-    def dying(folder: Path, checkpoint: Any) -> Path:
+    def dying(folder: Path, checkpoint: Any, part: Any) -> Path:
         if checkpoint.step == 40 and len([path for path in written if path.name == "step-40.h5"]) == 2:
             raise Killed
-        written.append(save(folder, checkpoint))
+        written.append(save(folder, checkpoint, part))
         return written[-1]
 
     monkeypatch.setattr("engine.training.loop.save_checkpoint", dying)
