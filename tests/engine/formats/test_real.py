@@ -67,7 +67,7 @@ def test_imported_indexed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert store.columns.count_F.sum() / store.n_counted == pytest.approx(16.0, abs=0.01)
 
 
-@pytest.mark.parametrize("layer", [0, 1, 3, 4])
+@pytest.mark.parametrize("layer", [*(pytest.param(layer, marks=pytest.mark.slow) for layer in (0, 4)), 1, 3])
 def test_a_wrong_layer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], layer: int) -> None:
     """One layer off or two, it is the file's own that is named, and no neighbour of the one that was given."""
     model, text = shared_path("models/stories260K"), shared_path("text/tinystories_sample_2MB.txt")

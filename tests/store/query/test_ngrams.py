@@ -30,7 +30,7 @@ def windows(raw: Raw, begin: int, end: int) -> dict[int, tuple[int, ...]]:
     return found
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.integers(0, 10**6), st.integers(1, 8), st.booleans(), st.sampled_from([1, 7, 1 << 18]))
 def test_against_counting(seed: int, per_segment: int, merged: bool, block: int) -> None:
     raw = random_raw(seed, n_contexts=8, longest=8)
