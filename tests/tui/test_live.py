@@ -452,7 +452,8 @@ async def test_a_text_looked_at(size: tuple[int, int], make_app: MakeApp, monkey
         await until(pilot, lambda: len(screen.inspection.looked.reads) == 79)
         await pilot.press("space", "l", "space", "l", "l", "j", "x")
         await until(pilot, lambda: "without it" in screen_text(pilot))
-        await until(pilot, lambda: "\n─ 23  ·sleep" in screen_text(pilot))
+        if size != (60, 20):  # there is no room for the card
+            await until(pilot, lambda: "\n─ 23  ·sleep" in screen_text(pilot))
         assert_golden(f"inspect-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
 
 

@@ -56,5 +56,5 @@ async def test_live_and_inspect(colors: int, make_app: MakeApp, monkeypatch: pyt
         await pilot.press("i", "p", "ctrl+u", *keys("the sea and she"), "enter")
         await until(pilot, lambda: len(screen.inspection.looked.reads) == 5)
         await pilot.press("space", "l", "space", "l")
-        await pilot.pause()
+        await until(pilot, lambda: "\n─ 2  she" in screen_text(pilot))
         golden("inspect", pilot, palette)
