@@ -157,6 +157,8 @@ def joined() -> Iterator[Ranks]:
         ) from error
     try:
         yield ranks
+        with stopping_together():  # a rank that leaves while others still talk to it is aborted now and then
+            distributed.barrier()
     finally:
         distributed.destroy_process_group()
 
