@@ -75,10 +75,11 @@ def merge(
     if found.tokens > most:
         raise MonosemError(f"an index holds up to {most:,} tokens", "Lower `index_tokens`.")
     paths = [segment_path(index, number) for number in range(found.segments)]
+    located = _are_located(paths)
     with (
         reading(index),
         IndexFile.open(common_path(index), "common") as file,
-        create_sealed(target, "features", schema_version(file.exponent_F, located=_are_located(paths))) as out,
+        create_sealed(target, "features", schema_version(file.exponent_F, located=located)) as out,
     ):
         out.attrs["plan"] = plan.to_json()
         out.attrs["first_token"] = 0
@@ -87,7 +88,7 @@ def merge(
             file.file.copy(name, out)
         segments = [_located(path, file) for path in paths]
         check_consecutive([(segment.first_token, segment.n_tokens) for segment in segments])
-        _merge_corpus(out, paths)
+        _merge_corpus(out, paths, located)
         _merge_forward(out, paths)
         _merge_inverted(out, segments, memory, file.exponent_F)
     offsets_path(target).unlink(missing_ok=True)  # of the index before
@@ -114,7 +115,7 @@ def _located(path: Path, common: IndexFile) -> SegmentArrays:
         )
 
 
-def _merge_corpus(out: h5py.File, paths: Sequence[Path]) -> None:
+def _merge_corpus(out: h5py.File, paths: Sequence[Path], located: bool) -> None:
     totals = {"clipped": 0, "n_tokens": 0, "n_counted": 0}
     first_tokens, begins, before, has_roles = [], [], None, []
     marked: dict[Path, int] = {}
@@ -142,7 +143,7 @@ def _merge_corpus(out: h5py.File, paths: Sequence[Path]) -> None:
         joined(contexts, name, paths, f"corpus/contexts/{name}")
     joined(documents, "start", paths, "corpus/documents/start", add=first_tokens, skip=begins)
     joined(documents, "id", paths, "corpus/documents/id", skip=begins)
-    if not _are_located(paths):
+    if not located:
         return
     text = corpus.create_group("text")
     for names, size_of, skip in (
