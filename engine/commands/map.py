@@ -1,4 +1,4 @@
-"""`monosem map`: decoder directions laid out in the plane, their clusters and names, kept beside the run."""
+"""`monosem map`: features laid out in the plane, their clusters and names, kept beside the run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 
 from engine.feature_map.cluster_words import cluster_names, gather
 from engine.feature_map.communities import communities
+from engine.feature_map.context_profiles import context_profiles
 from engine.feature_map.fuzzy_graph import fuzzy_graph
 from engine.feature_map.layout import curve_of, lay_out, principal_components, start_of
 from engine.feature_map.trustworthiness import trustworthiness
@@ -69,7 +70,7 @@ def map_features(path: Path, settings: MapSettings, progress: Progress) -> Mappe
         need_umap()
     with FeatureStore.open(path) as store:
         need_merged(store)
-        kept = map_path(path, settings.name or settings.layout)
+        kept = map_path(path, settings.called)
         known = _kept(kept, store, settings)
         places = known or _laid_out(store, settings, progress)
         notes, explanations = Notes(notes_path(path)).load(), Explanations.load(path)
@@ -110,14 +111,16 @@ def _summary(store: FeatureStore, settings: MapSettings, placed: int) -> MapSumm
         trusted_on=0,
         index_digest=index_digest(store.path),
         versions={"monosem": version("monosem")},
+        by=settings.by,
     )
 
 
 def _laid_out(store: FeatureStore, settings: MapSettings, progress: Progress) -> _Places:
     """Lay out the features of an index."""
-    feature_N, rows_ND = _directions(store)
+    feature_N, rows_ND = _directions(store) if settings.by == "decoder" else context_profiles(store)
     if len(feature_N) < FEWEST:
-        raise MonosemError(f"{len(feature_N)} features fire and have a direction, too few for a map")
+        having = "have a direction" if settings.by == "decoder" else "do so in some contexts and not in all"
+        raise MonosemError(f"{len(feature_N)} features fire and {having}, too few for a map")
     graph = _graph(rows_ND, settings, progress)
     summary = _summary(store, settings, len(feature_N))
     if settings.layout == "umap":

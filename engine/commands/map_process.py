@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from engine.commands.map import map_features
 from engine.runtime.out_of_memory import explained
 from engine.runtime.progress import Fact, Task
 from store.files.child_process import answer, end_with_standard_input
 from store.files.errors import MonosemError
-from store.settings.map import MapSettings
+from store.settings.map import Likeness, MapSettings
 
 EVERY = 0.5
 """Least number of seconds between two lines about one task."""
@@ -53,12 +54,12 @@ class _LineTask:
         answer({**self._told, "done": self._done})
 
 
-def main(path: Path, name: str) -> None:
-    """Make the map `name` of a run folder or features.h5; an empty name is that of the layout."""
+def main(path: Path, by: Likeness) -> None:
+    """Make a map of a run folder or features.h5, by decoder directions or contexts."""
     end_with_standard_input()
     try:
         with explained():
-            made = map_features(path, MapSettings(name=name or None), LineProgress())
+            made = map_features(path, MapSettings(by=by), LineProgress())
     except MonosemError as error:
         answer({"error": [error.what, error.hint]})
     else:
@@ -66,4 +67,4 @@ def main(path: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), cast(Likeness, sys.argv[2]))

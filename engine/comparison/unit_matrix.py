@@ -8,7 +8,6 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy.sparse import csr_matrix
 
+from store.index.entry_blocks import entry_blocks
 from store.index.reader import FeatureStore
 from store.query.text_units import TextUnits, UnitValue
 
@@ -79,7 +79,7 @@ def unit_activations(store: FeatureStore, units: TextUnits, side: int, value: Un
     total = int(count_F.sum())
     unit_E, act_E = room.array(total, np.int32), room.array(total, np.float32)
     indptr, end = np.zeros(store.d_sae + 1, np.int64), 0
-    for first, stop in _blocks(count_F):
+    for first, stop in entry_blocks(count_F, ENTRIES):
         found = store.entries_of(first, stop)
         unit = unit_N[found.token]
         having = np.flatnonzero(unit >= 0)
@@ -101,7 +101,7 @@ def unit_activations(store: FeatureStore, units: TextUnits, side: int, value: Un
 def by_unit(acts_FU: Sparse, room: ArrayRoom) -> Sparse:
     """Return the transposed matrix [U, F] in float64, features ascending."""
     n_features, n_units = acts_FU.shape
-    count_U, blocks = np.zeros(n_units, np.int64), list(_blocks(np.diff(acts_FU.indptr)))
+    count_U, blocks = np.zeros(n_units, np.int64), list(entry_blocks(np.diff(acts_FU.indptr), ENTRIES))
     for first, stop in blocks:
         count_U += np.bincount(acts_FU.indices[acts_FU.indptr[first] : acts_FU.indptr[stop]], minlength=n_units)
         release_pages(acts_FU.indices)
@@ -117,16 +117,6 @@ def by_unit(acts_FU: Sparse, room: ArrayRoom) -> Sparse:
         next_U += each_U
         release_pages(feature_E, act_E)
     return csr_matrix((act_E, feature_E, indptr), (n_units, n_features))
-
-
-def _blocks(count_F: NDArray[np.integer[Any]]) -> Iterator[tuple[int, int]]:
-    """Yield first and last (exclusive) feature of blocks with about ENTRIES entries, at least one feature each."""
-    end_F = np.cumsum(count_F, dtype=np.int64)
-    first, before = 0, 0
-    while first < len(end_F):
-        stop = max(first + 1, int(np.searchsorted(end_F, before + ENTRIES, "right")))
-        yield first, stop
-        first, before = stop, int(end_F[stop - 1])
 
 
 @dataclass(frozen=True)

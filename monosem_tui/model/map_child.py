@@ -11,6 +11,7 @@ from monosem_tui.draw.safe_text import printable
 from store.files.child_process import end_child, exit_reason, start_child
 from store.files.errors import MonosemError, WorkFailed
 from store.files.typed_json import decode, parse
+from store.settings.map import Likeness
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class MapStage:
 class MapChild:
     """The work in progress. `stages` blocks, so call it in a thread; `cancel` may be called from any thread."""
 
-    def __init__(self, path: Path, name: str = "") -> None:
-        """Start to lay out the features of a run folder or a features.h5, as the map `name`."""
-        self._process = start_child("engine.commands.map_process", str(path.resolve()), name)
+    def __init__(self, path: Path, by: Likeness) -> None:
+        """Start to lay out the features of a run folder or a features.h5."""
+        self._process = start_child("engine.commands.map_process", str(path.resolve()), by)
         self._cancelled = False
 
     @property

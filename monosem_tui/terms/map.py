@@ -6,8 +6,8 @@ from monosem_tui.terms.term import Term
 
 PLANE = Term(
     "map",
-    "a place in the plane for each feature that fires, such that those with similar decoder directions lie together; "
-    "axes mean nothing, and distances between clusters little",
+    "a place in the plane for each feature that fires, such that those with similar decoder directions, or those that "
+    "fire in the same contexts, lie together; axes mean nothing, and distances between clusters little",
     formula="edges to the 15 nearest by cosine attract, pairs drawn at random repel, from principal components on",
     source="McInnes, Healy, Melville 2018, arXiv 1802.03426",
 )
@@ -20,7 +20,7 @@ CLUSTER = Term(
 )
 TRUSTWORTHINESS = Term(
     "trustworthiness",
-    "how far a map can be believed: whether the nearest places of a feature are among its nearest directions",
+    "how far a map can be believed: whether the nearest places of a feature are among the nearest by cosine",
     formula="1 − 2 / (n k (2n − 3k − 1)) · Σ (rank by cosine − k) over the k = 15 nearest places whose rank exceeds k",
     unit="about 0.5 for places at random, 1 at best",
     typical="0.68 (stories260K, 1 024 features), 0.58 (Gemma 3 270M, 4 096 features); umap-learn's maps have the same",

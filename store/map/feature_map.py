@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.settings.map import Layout
+from store.settings.map import Layout, Likeness
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,15 @@ class MapSummary:
     features: int
     """Features of the dictionary, those without a place included."""
     trustworthiness: float
-    """How far the 15 nearest places are nearest by cosine of decoders too (engine.feature_map.trustworthiness)."""
+    """How far the 15 nearest places are nearest by likeness too (engine.feature_map.trustworthiness)."""
     trusted_on: int
     """Features that it was measured on."""
     index_digest: str
     """Seal of the features.h5 that it is of."""
     versions: dict[str, str]
     """Version by package, of those that made the layout."""
+    by: Likeness = "decoder"
+    """What makes features near."""
 
 
 class Box(NamedTuple):
@@ -52,7 +54,7 @@ class FeatureMap:
 
     summary: MapSummary
     feature_N: NDArray[np.int32]
-    """Features with a place, ascending: those that fire and have a decoder direction."""
+    """Features with a place, ascending: those that fire and have a direction or a profile."""
     place_N2: NDArray[np.float32]
     cluster_LN: NDArray[np.int32]
     """The cluster of each at every level, from coarse to fine; each level's clusters are numbered from 0."""

@@ -259,6 +259,14 @@ async def test_a_map_is_made_from_the_screen(mapped: OpenRun, make_app: MakeApp)
         assert "map graph" in screen_text(pilot)
     made = load_map(map_path(mapped.path, "graph"))
     assert made.summary.trusted_on == len(made.feature_N) == 46
+    async with make_app(mapped, comparisons=0.05).run_test(size=(120, 40)) as pilot:
+        screen = await press(pilot, "7")
+        await until(pilot, lambda: "graph" in screen.maps.found)
+        await pilot.press("ctrl+g")  # the other kind of map, once there is one
+        await until(pilot, lambda: screen.maps._child is None)
+        told = bottom(pilot)
+    kept = map_path(mapped.path, "graph-contexts")
+    assert load_map(kept).summary.by == "contexts" if kept.is_file() else "too few for a map" in told
     assert not before or mapped.path.joinpath("features.h5").read_bytes() == before
 
 

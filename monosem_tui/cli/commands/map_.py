@@ -15,7 +15,7 @@ def map_(
     run: o.RunOrIndex,
     *,
     asked: Annotated[
-        MapSettings, o.Flags("layout name neighbours min_dist epochs seed", from_file=False, defaults=True)
+        MapSettings, o.Flags("layout by name neighbours min_dist epochs seed", from_file=False, defaults=True)
     ],
     svg: Annotated[
         Path | None, typer.Option("--svg", metavar="FILE", help="Also draw the map as SVG, with its legend.")

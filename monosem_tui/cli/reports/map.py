@@ -104,7 +104,8 @@ def _draw(place: Place, found: Mapped, svg: Path, color: str, filter: str | None
             source = FilterSource(store, notes, explanations)
             lit_F[parse_filter(filter).keep(source, np.arange(store.d_sae, dtype=np.int64))] = True
         colouring = _colouring(color, store, notes, explanations, found.map)
-    title = f"{place.name}: features by decoder direction" + (f", lit up: {filter}" if filter else "")
+    by = "decoder direction" if found.map.summary.by == "decoder" else "the contexts they fire in"
+    title = f"{place.name}: features by {by}" + (f", lit up: {filter}" if filter else "")
     write_output(svg, map_svg(title, map_points(name, found.map), colouring, lit_F), overwrite=overwrite)
     output.narrate(f"written to {svg}")
 
@@ -139,6 +140,7 @@ def _json(found: Mapped, svg: Path | None) -> dict[str, Any]:
         "name": found.kept.stem,
         "file": str(found.kept),
         "layout": told.layout,
+        "by": told.by,
         "neighbours": told.neighbours,
         "min_dist": told.min_dist,
         "epochs": told.epochs,

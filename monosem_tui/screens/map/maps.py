@@ -19,6 +19,7 @@ from store.files.errors import MonosemError
 from store.map.feature_map import FeatureMap
 from store.map.map_file import KeptMap, map_names
 from store.rules.kind_file import index_digest
+from store.settings.map import LIKENESSES, Likeness, MapSettings
 
 FoundMaps = dict[str, FeatureMap | str]
 """Maps by name; a sentence in place of one that cannot be shown."""
@@ -122,12 +123,18 @@ class MapChoice(ScreenPart):
             self._host.tell("a map needs a whole index: this one is still being written")
             return
         try:
-            self._child = MapChild(run.path)
+            self._child = MapChild(run.path, self._next())
         except OSError as error:
             self._host.tell(f"the map cannot be laid out: {error}")
             return
         self._waiting.begin("laying out a map: loading PyTorch · ctrl+g stops")
         self._host.run_worker(partial(self._listen, self._child), thread=True, group="map", exit_on_error=False)
+
+    def _next(self) -> Likeness:
+        """Return what the next map is by: the first of which there is none, else as in the one that is shown."""
+        missing = [by for by in LIKENESSES if not isinstance(self.found.get(MapSettings(by=by).called), FeatureMap)]
+        shown = self.found.get(self._state.shown.name)
+        return missing[0] if missing else shown.summary.by if isinstance(shown, FeatureMap) else LIKENESSES[0]
 
     def _listen(self, child: MapChild) -> None:
         """Hand over stages as they come; runs in a thread."""
@@ -148,7 +155,9 @@ class MapChoice(ScreenPart):
             self._waiting.end()
             self._child, self._wanted = None, stage.name
             if self._host.is_current:
-                self._host.tell(f"the map is laid out, in {duration(stage.seconds)}")
+                by_contexts = MapSettings(by="contexts").called
+                more = "" if by_contexts in (stage.name, *self.found) else " · ctrl+g lays out one by contexts too"
+                self._host.tell(f"the map is laid out, in {duration(stage.seconds)}{more}")
             self._files.look()
         elif self._host.is_current and not self._host.line.typing:
             self._waiting.begin(f"{stage.words()} · ctrl+g stops")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from engine.feature_map.communities import communities
+from engine.feature_map.context_profiles import context_profiles
 from engine.feature_map.fuzzy_graph import fuzzy_graph, memberships
 from engine.feature_map.layout import curve_of, lay_out, principal_components, start_of
 from engine.feature_map.trustworthiness import trustworthiness
 from engine.runtime.progress import Silent
 from engine.sae.neighbours import neighbours
+from store.index.reader import FeatureStore
+from tests.store.raw import Raw, RawToken, build_store
 
 CLUSTERS, EACH, WIDTH = 6, 50, 32
 CLUSTER_N = np.repeat(np.arange(CLUSTERS), EACH)
@@ -41,6 +45,23 @@ def test_planted_clusters_lie_apart_and_close_together(planted: NDArray[np.float
     apart = np.linalg.norm(middles[:, None] - middles, axis=2)[~np.eye(CLUSTERS, dtype=bool)]
     assert apart.min() > 5 * spread
     assert trustworthiness(planted, place_N2)[0] > trustworthiness(planted, principal_components(planted))[0] + 0.02
+
+
+def test_features_that_fire_in_the_same_contexts_are_near_by_contexts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    groups, each, contexts = 3, 4, 60
+    fires_FC = rng.random((groups * each + 2, contexts)) < 0.02
+    for group in range(groups):
+        fires_FC[group * each : (group + 1) * each, group * 20 : group * 20 + 15] = True
+    fires_FC[-2:] = np.arange(contexts) < np.array([[2], [contexts]])  # one too rare, one that always fires
+    fired = [dict.fromkeys(np.flatnonzero(fires_F).tolist(), 1.0) for fires_F in fires_FC.T]
+    raw = Raw(len(fires_FC), [[RawToken(1, 0, False, {}), RawToken(2, 0, True, acts)] for acts in fired])
+    with FeatureStore.open(build_store(tmp_path / "run", raw, contexts, merged=True).path) as store:
+        feature_N, rows_NB = context_profiles(store)
+    np.testing.assert_array_equal(feature_N, np.arange(groups * each))
+    np.testing.assert_allclose(rows_NB @ rows_NB.T, np.corrcoef(fires_FC[:-2]), atol=1e-5)
+    near_NK, _ = neighbours(torch.from_numpy(rows_NB), each - 1)
+    assert (near_NK // each == np.arange(groups * each)[:, None] // each).all()
 
 
 def test_a_layout_is_the_same_to_the_bit_and_another_seed_gives_another(
