@@ -36,7 +36,7 @@ class MapSummary:
     versions: dict[str, str]
     """Version by package, of those that made the layout."""
     by: Likeness = "decoder"
-    """What makes features near."""
+    """The likeness that brings features near each other."""
 
 
 class Box(NamedTuple):

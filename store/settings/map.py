@@ -11,7 +11,7 @@ Layout = Literal["graph", "umap", "pca"]
 """Ways to lay features out: our own in the manner of UMAP, umap-learn's, and principal components alone."""
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 Likeness = Literal["decoder", "contexts"]
-"""What makes two features near: the cosine of their decoder directions, or that they fire in the same contexts."""
+"""Ways in which two features are alike: by the cosine of decoder directions, or by the contexts in which they fire."""
 LIKENESSES: tuple[Likeness, ...] = get_args(Likeness)
 FEW, EPOCHS, EPOCHS_OF_MANY = 10_000, 500, 200
 """Epochs up to so many features, and beyond, as umap-learn has them."""
