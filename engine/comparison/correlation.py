@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.comparison.unit_matrix import Alignment, Sparse
+from engine.comparison.unit_matrix import Alignment, Sparse, release_pages
 from store.comparison.figures import NO_PARTNER
 
 Figures = NDArray[np.float64]
@@ -41,6 +41,7 @@ class Sums:
         sums, count_F = np.zeros((2, acts_FU.shape[0])), np.zeros(acts_FU.shape[0], np.int64)
         for rows in feature_blocks(acts_FU.shape[0]):
             block = aligned.align(acts_FU[rows], side)
+            release_pages(acts_FU.indices, acts_FU.data)
             count_F[rows] = np.diff(block.indptr)
             for feature, (start, stop) in enumerate(pairwise(block.indptr.tolist()), rows.start):
                 values = block.data[start:stop]
@@ -93,7 +94,11 @@ def best_partners(
     block = max(1, memory // (PAIR_BYTES * max(1, n_second)))
     for start in range(0, n_first, block):
         stop = min(start + block, n_first)
-        pairs = aligned.align(acts_AU[start:stop], 0) @ acts_UB
+        mine = aligned.align(acts_AU[start:stop], 0)
+        release_pages(acts_AU.indices, acts_AU.data)
+        pairs = mine @ acts_UB
+        del mine
+        release_pages(acts_UB.indices, acts_UB.data)
         row_E = np.repeat(np.arange(start, stop), np.diff(pairs.indptr))
         _to_r(pairs.data, row_E, pairs.indices, *sums)
         pairs.data[~(judged[0][row_E] & judged[1][pairs.indices])] = 0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from engine.comparison.correlation import Figures, feature_blocks
-from engine.comparison.unit_matrix import Alignment, Sparse
+from engine.comparison.unit_matrix import Alignment, Sparse, release_pages
 from store.comparison.figures import LEVELS, NO_PARTNER
 
 
@@ -122,8 +122,11 @@ def _beside_partners(
 ) -> Iterator[tuple[slice, Sparse, Sparse]]:
     """Yield blocks of features of one side: which they are, their activations, and those of their partners."""
     for rows in feature_blocks(len(partner_F)):
-        beside = partners_acts(acts[1 - side], partner_F[rows])
-        yield rows, aligned.align(acts[side][rows], side), aligned.align(beside, 1 - side)
+        beside = aligned.align(partners_acts(acts[1 - side], partner_F[rows]), 1 - side)
+        mine = aligned.align(acts[side][rows], side)
+        for acts_FU in acts:
+            release_pages(acts_FU.indices, acts_FU.data)
+        yield rows, mine, beside
 
 
 def _products(first: Sparse, second: Sparse) -> tuple[Sparse, Sparse, Sparse, Sparse, Sparse]:

@@ -5,6 +5,7 @@ Shapes: U units, F features, N tokens, E non-zero entries.
 
 from __future__ import annotations
 
+import mmap
 import os
 import tempfile
 from collections.abc import Iterator
@@ -28,7 +29,8 @@ ENTRIES = 1 << 21
 class ArrayRoom:
     """Room for large arrays: some bytes of memory, and temporary files for what does not fit there.
 
-    The files have no names, so nothing is left of them; the system writes their pages out where memory is short.
+    The files have no names, so nothing is left of them; the system writes their pages out where memory is short. Their
+    pages count as this process's memory from when they are touched until `release_pages`.
     """
 
     def __init__(self, memory: int) -> None:
@@ -47,6 +49,19 @@ class ArrayRoom:
         with tempfile.TemporaryFile() as file:
             os.posix_fallocate(file.fileno(), 0, n_bytes)  # else a full disk would end the process in mid-write
             return np.memmap(file, dtype, "r+", shape=(size,))
+
+
+def release_pages(*arrays: NDArray[Any]) -> None:
+    """Give touched pages of temporary files back to the system; the arrays keep their values.
+
+    Does nothing for arrays in memory.
+    """
+    for array in arrays:
+        base: Any = array
+        while isinstance(base, np.ndarray):
+            base = base.base
+        if isinstance(base, mmap.mmap):
+            base.madvise(mmap.MADV_DONTNEED)
 
 
 def unit_activations(store: FeatureStore, units: TextUnits, side: int, value: UnitValue, room: ArrayRoom) -> Sparse:
@@ -79,6 +94,7 @@ def unit_activations(store: FeatureStore, units: TextUnits, side: int, value: Un
             summed = value == "sum"
             act_E[start:end] = np.add.reduceat(act, begins) if summed else np.maximum.reduceat(act, begins)
         indptr[first + 1 : stop + 1] = start + np.cumsum(np.bincount(feature, minlength=stop - first))
+        release_pages(unit_E, act_E)
     return csr_matrix((act_E[:end], unit_E[:end], indptr), (store.d_sae, n_units))
 
 
@@ -88,15 +104,18 @@ def by_unit(acts_FU: Sparse, room: ArrayRoom) -> Sparse:
     count_U, blocks = np.zeros(n_units, np.int64), list(_blocks(np.diff(acts_FU.indptr)))
     for first, stop in blocks:
         count_U += np.bincount(acts_FU.indices[acts_FU.indptr[first] : acts_FU.indptr[stop]], minlength=n_units)
+        release_pages(acts_FU.indices)
     indptr = np.concatenate([[0], np.cumsum(count_U)])
     feature_E, act_E = room.array(acts_FU.nnz, np.int32), room.array(acts_FU.nnz, np.float64)
     next_U = indptr[:-1].copy()
     for first, stop in blocks:
         turned = acts_FU[first:stop].T.tocsr()
+        release_pages(acts_FU.indices, acts_FU.data)
         each_U = np.diff(turned.indptr)
         place = np.repeat(next_U - turned.indptr[:-1], each_U) + np.arange(turned.nnz)
         feature_E[place], act_E[place] = turned.indices + first, turned.data
         next_U += each_U
+        release_pages(feature_E, act_E)
     return csr_matrix((act_E, feature_E, indptr), (n_units, n_features))
 
 

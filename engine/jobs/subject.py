@@ -16,8 +16,9 @@ from engine.data.contexts import ContextSettings, ContextStream
 from engine.data.text_encoder import Encoding
 from engine.model.hooks import runs_before
 from engine.model.language_model import LanguageModel, describe_model
-from engine.model.placement import Placement
+from engine.model.placement import Placement, memory_of_part
 from engine.model.sites import SITES, Site, resolve_site
+from engine.ranks.group import ranks_here
 from engine.runtime.devices import dtype_name, made_on, pick_device
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
@@ -183,8 +184,8 @@ def open_subject(settings: SubjectSettings, progress: Progress, *, for_plan: boo
 
 def open_model(settings: SubjectSettings, progress: Progress, *, for_plan: bool = False) -> LanguageModel:
     """Describe the language model, without its weights and tokenizer; a plan needs neither."""
-    device = pick_device(settings.device)
-    placement = Placement() if settings.device == SPREAD else None
+    device, ranks = pick_device(settings.device), ranks_here()
+    placement = Placement(memory=memory_of_part(ranks.local, ranks.on_machine)) if settings.device == SPREAD else None
     return describe_model(
         settings.model,
         device=device,

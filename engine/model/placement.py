@@ -2,7 +2,7 @@
 
 What does not fit on the GPUs lies in the machine's memory, and is copied to a GPU when it is computed. Inputs and
 results of the model are on its first device, and so is the autoencoder; accelerate moves what
-blocks pass to each other.
+blocks pass to each other. Several processes of a machine spread a model each, over devices of their own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from torch import nn
 
 from engine.runtime.free_memory import free_memory
 
+GPU_SHARE = 0.9
+"""Share of a GPU's free memory for the model; accelerate keeps as much by itself where it is told nothing."""
 DeviceMap = Mapping[str, str | int]
 """Device, or "disk", by path of a module; "" for the whole model."""
 
@@ -27,6 +29,27 @@ def all_free_memory() -> int | None:
     if here is None or not torch.cuda.is_available():
         return here
     return here + sum(torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count()))
+
+
+def memory_of_part(part: int, parts: int) -> dict[int | str, int] | None:
+    """Return the bytes of each device that one of several processes on a machine may take, as `device_map` takes them.
+
+    GPUs are dealt in turn, so the first of process p is GPU p mod their number, which torch calls the current one;
+    processes beyond the number of GPUs share one. Memory is divided equally.
+
+    Returns:
+        Bytes by GPU and for "cpu"; None where there is one process, which takes all.
+    """
+    if parts == 1:
+        return None
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    own = range(part, gpus, parts) if part < gpus else [part % gpus] if gpus else []
+    share: dict[int | str, int] = {}
+    for gpu in own:
+        sharing = max(1, len(range(gpu, parts, gpus)))
+        share[gpu] = int(GPU_SHARE * torch.cuda.mem_get_info(gpu)[0]) // sharing
+    here = free_memory()
+    return share if here is None else share | {"cpu": here // parts}
 
 
 @contextmanager
@@ -58,8 +81,11 @@ class Placement:
     """As transformers takes it; "auto" fills the GPUs first, then the machine's memory."""
     folder: str | None = None
     """Folder for what is to lie on disk."""
+    memory: Mapping[int | str, int] | None = None
+    """Bytes that may be taken on each device, others being left alone; None for all that is free anywhere."""
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of `from_pretrained`."""
         placed: Any = self.device_map if isinstance(self.device_map, str) else dict(self.device_map)
-        return {"device_map": placed, **({} if self.folder is None else {"offload_folder": self.folder})}
+        memory = {} if self.memory is None else {"max_memory": dict(self.memory)}
+        return {"device_map": placed, **memory, **({} if self.folder is None else {"offload_folder": self.folder})}

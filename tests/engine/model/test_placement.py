@@ -11,7 +11,7 @@ import torch
 from engine.indexing.logit_effects import logit_effects
 from engine.indexing.neurons import aligned_neurons
 from engine.jobs.refusals import check_subject
-from engine.model import extra_packages
+from engine.model import extra_packages, placement
 from engine.model.head import Head
 from engine.model.hooks import capture_all, logits, replaced, rerouted
 from engine.model.language_model import LanguageModel, describe_model
@@ -47,9 +47,28 @@ def test_refused_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
         check_subject(SubjectSettings(device="spread"))
 
 
+@pytest.mark.parametrize(
+    "gpus, parts, dealt",
+    [
+        (0, 2, [{"cpu": 500}, {"cpu": 500}]),
+        (5, 2, [{0: 90, 2: 90, 4: 90, "cpu": 500}, {1: 90, 3: 90, "cpu": 500}]),
+        (2, 3, [{0: 45, "cpu": 333}, {1: 90, "cpu": 333}, {0: 45, "cpu": 333}]),
+    ],
+)
+def test_processes_of_a_machine_deal_its_devices(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, parts: int, dealt: list[dict[int | str, int]]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: (100, 1000))
+    monkeypatch.setattr(placement, "free_memory", lambda: 1000)
+    assert [placement.memory_of_part(part, parts) for part in range(parts)] == dealt
+    assert placement.memory_of_part(0, 1) is None
+
+
 def spread(folder: Path, device_map: DeviceMap | str, offloaded: Path | None = None) -> LanguageModel:
-    placement = Placement(device_map, None if offloaded is None else str(offloaded))
-    return describe_model(str(folder), device=CPU, dtype="float32", placement=placement)
+    placed = Placement(device_map, None if offloaded is None else str(offloaded))
+    return describe_model(str(folder), device=CPU, dtype="float32", placement=placed)
 
 
 def changed(lm: LanguageModel, site: Site) -> torch.Tensor:
@@ -89,6 +108,15 @@ def test_all_on_one_device(device_map: DeviceMap | str, tmp_path: Path) -> None:
     saved(tmp_path)
     lm = spread(tmp_path, device_map)
     assert lm.network.device.type == "meta"
+    assert_same(lm, describe_model(str(tmp_path), device=CPU, dtype="float32"))
+
+
+@needs_accelerate
+def test_a_part_of_the_memory_is_what_device_map_gets(tmp_path: Path) -> None:
+    saved(tmp_path)
+    part = Placement(memory=placement.memory_of_part(1, 2))
+    lm = describe_model(str(tmp_path), device=CPU, dtype="float32", placement=part)
+    assert part.arguments()["max_memory"].keys() == {"cpu"}
     assert_same(lm, describe_model(str(tmp_path), device=CPU, dtype="float32"))
 
 
