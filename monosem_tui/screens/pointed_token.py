@@ -22,7 +22,7 @@ class PointingHost(Protocol):
         """Call back once."""
 
 
-class Place(NamedTuple):
+class MousePlace(NamedTuple):
     """A cell of a pane."""
 
     view: LineView
@@ -41,14 +41,14 @@ class PointedToken:
             draw: draws the bottom line.
         """
         self._host, self._draw = host, draw
-        self._place: Place | None = None
+        self._place: MousePlace | None = None
         self._pace: Timer | None = None
         self.words: Line = ()
         """The token in words; empty where the mouse is on none."""
 
     def move(self, widget: Widget | None, x: int, y: int) -> None:
         """Take the place of the mouse."""
-        self._place = Place(widget, x, y) if isinstance(widget, LineView) else None
+        self._place = MousePlace(widget, x, y) if isinstance(widget, LineView) else None
         if self._pace is None:
             self._look()
 
