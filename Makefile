@@ -43,7 +43,7 @@ test: check  ## everything a change must pass
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not gpu" --durations=25
 
 test-all: check  ## the slow proofs too, and what the tests cover
-	$(BIN)/pytest -n auto --dist worksteal --durations=25 --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n auto --dist worksteal --hypothesis-profile thorough --durations=25 --cov --cov-report=term:skip-covered
 
 format: $(READY)  ## mend what ruff can mend
 	$(BIN)/ruff format .

@@ -72,18 +72,21 @@ class MonosemApp(App[None]):
     ALLOW_SELECT = False
     TITLE = "monosem"
 
-    def __init__(self, session: Session, on_start: Start | None = None) -> None:
+    def __init__(
+        self, session: Session, on_start: Start | None = None, on_shown: Callable[[], object] = lambda: None
+    ) -> None:
         """Prepare the app.
 
         Args:
             session: what all screens share; without a run, the list of runs comes first.
             on_start: called once with the running loop and a function that exits the app with a code.
+            on_shown: called when a screen is there for the first time.
         """
         # The built-in ANSI themes leave every colour that is not set to the terminal.
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark" if session.palette.dark else "ansi-light"
         self.animation_level = "none"
-        self.session, self._on_start = session, on_start
+        self.session, self._on_start, self._on_shown = session, on_start, on_shown
         self._kept, self._keeping = session.memory, cast(Timer | None, None)
         self.views: dict[str, MonosemScreen] = {}
         """The screens shown so far, by the names of `VIEWS`: kept, so that returning is instant and exact."""
@@ -97,6 +100,7 @@ class MonosemApp(App[None]):
             theme = ThemeChoice(screen)
             screen.parts += (theme, CommandLine(screen, theme), ThingLookup(screen), PictureFile(screen))
             self.install_screen(screen, f"{name} {id(screen)}")
+            screen.call_after_refresh(self._on_shown)
         return self.views[name]
 
     def _handle_exception(self, error: Exception) -> None:

@@ -23,10 +23,14 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # Two million objects of modules and tests come and stay; looking through them again and again is a tenth of the time.
 gc.disable()
-# Slow examples are not a fault: the machine may be busy. Examples may share fixtures.
-settings.register_profile(
-    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+# Slow examples are not a fault: the machine may be busy. Examples may share fixtures. `make test-all` tries more.
+for name, examples in (("busy", 40), ("thorough", 100)):
+    settings.register_profile(
+        name,
+        deadline=None,
+        max_examples=examples,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
 settings.load_profile("busy")
 
 

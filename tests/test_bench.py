@@ -182,6 +182,7 @@ def plain_pages(model: Path, contexts: Path, bos: int, sae: Path, layer: int, k:
     }
 
 
+@pytest.mark.slow
 def test_both_make_pages_of_the_same_features_on_the_same_tokens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,8 @@
 Evidence on a feature is the share of its strongest tokens that each word has, and the share at which each of some
 predicates of rules holds: scripts, kinds of tokens, the state of the text, the document's language. A cluster is named
 by those with the most mean share · ln(share / share among all features), predicates before words; and before both by
-tags that its features have, and by words that people's labels and models' explanations of them share.
+tags that its features have, and by words that people's labels and models' explanations of them share. A cluster that
+none of them tells from the others has a weak name, of those that are somewhat more frequent in it, and says so.
 
 Shapes: N features on the map, V vocabulary entries, W words, Q predicates, C clusters, M strongest tokens.
 """
@@ -35,6 +36,11 @@ LEAST_WORD, LEAST_KIND, LEAST_SAID = 0.03, 0.5, 0.3
 """Share of a cluster that a token's word, a predicate, and a tag or word of labels must have."""
 LEAST_LIFT = 1.5
 """Times that a share must exceed the one among all features."""
+WEAK = "weakly: "
+"""Comes before the name of a cluster that nothing tells clearly from the others."""
+WEAK_WORDS = 2
+LEAST_WEAK_WORD, LEAST_WEAK_KIND, LEAST_WEAK_LIFT = 0.01, 0.2, 1.1
+"""Shares and their ratio that a weak name must have."""
 LONGEST = 24
 """Characters of a word in a name."""
 _KINDS = {
@@ -184,10 +190,15 @@ def _names(cluster_N: NDArray[np.int32], evidence: Evidence) -> list[list[str]]:
     found = []
     for cluster in range(len(size_C)):
         said, word = said_CS[cluster], word_CW[cluster]
+        kinds = evidence.kinds, np.arange(len(all_Q)), kind_CQ[cluster], all_Q
+        words = evidence.words, word.indices, word.data, all_W
         names = _telling(evidence.said, said.indices, said.data, all_S, LEAST_SAID, WORDS)
-        names += _telling(evidence.kinds, np.arange(len(all_Q)), kind_CQ[cluster], all_Q, LEAST_KIND, KINDS)
-        names += _telling(evidence.words, word.indices, word.data, all_W, LEAST_WORD, WORDS)
-        found.append(list(dict.fromkeys(names)))
+        names += [*_telling(*kinds, LEAST_KIND, KINDS), *_telling(*words, LEAST_WORD, WORDS)]
+        weak = [
+            *_telling(*kinds, LEAST_WEAK_KIND, 1, lift=LEAST_WEAK_LIFT),
+            *_telling(*words, LEAST_WEAK_WORD, WEAK_WORDS, lift=LEAST_WEAK_LIFT),
+        ]
+        found.append(list(dict.fromkeys(names)) or [f"{WEAK * (n == 0)}{name}" for n, name in enumerate(weak)])
     return found
 
 
@@ -198,11 +209,14 @@ def _telling(
     all_W: NDArray[np.float32],
     least: float,
     most: int,
+    *,
+    lift: float = LEAST_LIFT,
 ) -> list[str]:
-    """Return the names of the columns that tell a cluster best from all features."""
+    """Return the names of at most `most` columns that tell a cluster best from all features.
+
+    Each has a share of at least `least`, `lift` times that among all features.
+    """
     usual_I = np.maximum(all_W[column_I], 1e-9)
-    score_I = np.where(
-        (share_I >= least) & (share_I >= LEAST_LIFT * usual_I), share_I * np.log(share_I / usual_I + 1e-12), 0
-    )
+    score_I = np.where((share_I >= least) & (share_I >= lift * usual_I), share_I * np.log(share_I / usual_I + 1e-12), 0)
     order = np.lexsort((column_I, -score_I))[:most]
     return [names[column_I[at]] for at in order if score_I[at] > 0]

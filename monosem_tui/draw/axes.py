@@ -18,6 +18,8 @@ EVERY = 3
 """Rows from one tick to the next, about."""
 APART = 12
 """Cells from one tick to the next, about."""
+NEAR = 0.05
+"""Share of a single value that an axis shows below and above it."""
 TICK, WALL, FLOOR, CORNER = "┤", "│", "─", "└"
 
 
@@ -113,8 +115,11 @@ def axes_chart(
     return [*lines, line(Span(" " * size + CORNER + floor_line(right, room, x_shown), Role.DIM))]
 
 
-def points_chart(x_N: Floats, y_N: Floats, marks: Sequence[str], cells: int, rows: int) -> list[Line]:
-    """Draw a mark of one cell at each point, over an axis from 0; where points share a cell, the first is drawn.
+def points_chart(
+    x_N: Floats, y_N: Floats, marks: Sequence[str], cells: int, rows: int, *, most: float | None = None
+) -> list[Line]:
+    """Draw a mark of one cell at each point, over an axis from 0; of points that share a cell, all but the first stand
+    in the nearest free cells of its row.
 
     Args:
         x_N: places, not negative; at least one.
@@ -122,23 +127,35 @@ def points_chart(x_N: Floats, y_N: Floats, marks: Sequence[str], cells: int, row
         marks: one for each point.
         cells: width, labels included.
         rows: height of the plot; a line for the axis comes below.
+        most: a value beyond which the vertical axis does not go, unless a point does.
     """
     x_N, y_N = np.clip(np.nan_to_num(x_N), 0, HUGE), np.clip(np.nan_to_num(y_N), -HUGE, HUGE)
     right = linear_scale(0.0, float(x_N.max()), max(1, cells // APART)).high or 1.0
-    scale = linear_scale(float(y_N.min()), float(y_N.max()), max(1, rows // EVERY))
+    scale = _scale_around(float(y_N.min()), float(y_N.max()), max(1, rows // EVERY), most)
     labels = _labels(scale, rows, lambda value: f"{value:g}", log=False)
     size = max(map(width, labels.values()), default=1)
     room = max(2, cells - size - 1)
     grid = [[" "] * room for _ in range(rows)]
     for x, y, mark in zip(x_N.tolist(), y_N.tolist(), marks, strict=True):
         row, column = rows - 1 - round(_share(y, scale, log=False) * (rows - 1)), round(x / right * (room - 1))
-        if grid[row][column] == " ":
-            grid[row][column] = mark
+        free = [place for place, cell in enumerate(grid[row]) if cell == " "]
+        if free:
+            grid[row][min(free, key=lambda place: (abs(place - column), -place))] = mark
     walls = [fit(labels.get(row, ""), size, ">") + (TICK if row in labels else WALL) for row in range(rows)]
     lines = [
         line(Span(wall, Role.DIM), Span("".join(drawn), Role.BOLD)) for wall, drawn in zip(walls, grid, strict=True)
     ]
     return [*lines, line(Span(" " * size + CORNER + floor_line(right, room, lambda value: f"{value:g}"), Role.DIM))]
+
+
+def _scale_around(low: float, high: float, ticks: int, most: float | None) -> Scale:
+    """Return an axis around some values, close around a single one, that ends at `most` where no value exceeds it."""
+    size = max(abs(low), abs(high))
+    around = size * NEAR if high - low <= LEVEL * size else 0.0
+    scale = linear_scale(low - around, high + around, ticks)
+    if most is None or not high <= most < scale.high:
+        return scale
+    return Scale(scale.low, most, tuple(tick for tick in scale.ticks if tick <= most))
 
 
 def _labels(scale: Scale, rows: int, shown: Callable[[float], str], *, log: bool) -> dict[int, str]:

@@ -6,6 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from monosem_tui.draw.line_breaks import rows, unspaced
+from monosem_tui.draw.safe_text import width
+from monosem_tui.draw.token_text import PART
+
+NAMED = "⟨"
+"""Begins what stands for a byte by itself, which may be a part of a character."""
 
 
 class Piece(NamedTuple):
@@ -17,6 +22,28 @@ class Piece(NamedTuple):
 
 
 Row = list[Piece]
+
+
+class TextSpot(NamedTuple):
+    """Rows of a text on the screen."""
+
+    top: int
+    left: int
+    """Cell of the first token."""
+    right: int
+    """End (exclusive)."""
+    rows: list[Row]
+
+    def token_at(self, x: int, y: int, *, behind: bool = False) -> int | None:
+        """Return the token at a cell; None beside the text, or with `behind` the last of its row behind its end."""
+        if not (self.left <= x < self.right and 0 <= y - self.top < len(self.rows)):
+            return None
+        row, at = self.rows[y - self.top], x - self.left
+        for piece in row:
+            at -= width(piece.text)
+            if at < 0:
+                return piece.token
+        return row[-1].token if row and behind else None
 
 
 def flow(shown: Sequence[str], cells: int) -> list[Row]:
@@ -49,7 +76,8 @@ def row_of(rows: Sequence[Row], token: int) -> int | None:
 class Growing:
     """A growing text in rows; rows before the last safe break are kept, not laid out again.
 
-    A break is safe where a row starts with a word: such a row does not depend on the text before it.
+    A break is safe where no character goes over it: what comes after it then looks the same without the text before,
+    as a word that is broken in the middle has filled a row, and stays so as it grows.
     """
 
     def __init__(self, show: Callable[[Sequence[int]], list[str]]) -> None:
@@ -76,9 +104,10 @@ class Growing:
         return self._rows
 
     def _last_safe(self) -> int:
-        """Return the last row, at most the last but one, that starts with a word; 0 where none does."""
+        """Return the last row, at most the last but one, before which the text may be cut; 0 where none is."""
         for number in range(len(self._rows) - 2, 0, -1):
-            row = self._rows[number]
-            if row and self._show([self._tokens[row[0].token]])[0].startswith(" "):
+            first = self._rows[number][0].token
+            texts = [self._show([token])[0] for token in self._tokens[first - 1 : first + 1]]
+            if not any(mark in text for text in texts for mark in (PART, NAMED)):
                 return number
         return 0

@@ -9,8 +9,9 @@ import numpy as np
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.safe_text import ELLIPSIS, fit
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.model.feature_card import ShownExample
 from monosem_tui.model.snippets import UNREADABLE, Preview
-from monosem_tui.pages.passage import Frame, passage
+from monosem_tui.pages.passage import Frame, passage, token_at
 
 LARGEST_BEFORE, LARGEST_NAME = 48, 40
 LEAST_AFTER = 10
@@ -81,6 +82,16 @@ def text_line(text: FeatureText, where: TextColumn) -> Line:
         return line(named)
     example = _example(text.preview, where.named)
     return line(*example, " " * (where.named.cells - width_of(example)), GAP, named)
+
+
+def example_token(text: FeatureText, where: TextColumn, cell: int) -> tuple[ShownExample, int] | None:
+    """Return the example and the token that `text_line` draws at a cell; None where there is none."""
+    snippet = text.preview.snippet if text.preview is not None else None
+    found = where.named if text.label or text.suggestion else Frame(where.cells, where.before)
+    if snippet is None or not 0 <= cell < found.cells:
+        return None
+    token = token_at(snippet, Rendering.BACKGROUND, found, cell)
+    return None if token is None else (snippet, token)
 
 
 def _example(preview: Preview | None, where: Frame) -> Line:

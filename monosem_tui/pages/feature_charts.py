@@ -24,23 +24,43 @@ if TYPE_CHECKING:
 
 STRIP_END = 10
 """Cells that strips leave at their right for a value and its scale, so that those of one page are equally wide."""
+BEGINS = "│"
+"""Mark on a line of columns where an interval of examples begins."""
 WAITING = "…"
 """Placeholder while something is being read."""
 
 
 def histogram_strip(card: FeatureCard, cells: int, *, log: bool) -> Sheet:
-    """Return the histogram of activations on one line, in the colours of heat."""
+    """Return the histogram of activations on one line, in the colours of heat, marked where intervals begin."""
     columns = fitted(card.histogram.counts, cells - NAME - STRIP_END)
-    chart = line(
-        Span(fit("activations  0 ", NAME), Role.DIM),
-        *inked(sparkline(columns, log), heat_steps(len(columns))),
-        Span(f" {activation(card.max)}", Role.DIM),
-    )
-    whole = line(f"{share(1 - card.density)} at zero", Span(" · log" if log else "", Role.DIM))
-    for words in (whole, line(Span("log" if log else "", Role.DIM))):
-        if words and width_of(chart) + len(BETWEEN) + width_of(words) <= cells:
-            return explained([line(*chart, BETWEEN, *words)], HISTOGRAM)
-    return explained([crop(chart, cells)], HISTOGRAM)
+    drawn = inked(sparkline(columns, log), heat_steps(len(columns)))
+    name, top = Span(fit("activations  0 ", NAME), Role.DIM), Span(f" {activation(card.max)}", Role.DIM)
+    zero, logarithms = f"{share(1 - card.density)} at zero", Span(" · log" if log else "", Role.DIM)
+    room = cells - width_of((name, *drawn, top))
+    forms = (line(zero, logarithms), line(Span("log" if log else "", Role.DIM)))
+    words = next((one for one in forms if one and len(BETWEEN) + width_of(one) <= room), line())
+    starts = interval_starts(card, len(columns))
+    left = room - len(starts) - width_of(words)
+    if len(starts) > len(columns) // 2 or left < bool(words):
+        starts, left = [], room - width_of(words)
+    chart = line(name, *_between(drawn, starts), top)
+    gap = min(left, len(BETWEEN)) if words else 0
+    legend = line(Span(f" · {BEGINS} intervals", Role.DIM)) if starts and words else line()
+    if width_of(legend) > left - gap:
+        legend = line()
+    return explained([crop(line(*chart, " " * gap, *words, *legend), cells)], HISTOGRAM)
+
+
+def interval_starts(card: FeatureCard, n: int) -> list[int]:
+    """Return the first of `n` equal parts from 0 to the maximum of each of the page's intervals but the lowest."""
+    lows = sorted(section.interval.low for section in card.sections if section.interval is not None)[1:]
+    return sorted({min(n - 1, round(low / (card.max or 1.0) * n)) for low in lows} - {0})
+
+
+def _between(columns: Line, starts: Sequence[int]) -> Line:
+    """Return columns, one character each, with a mark before some of them."""
+    mark = Span(BEGINS, Role.DIM)
+    return tuple(span for n, column in enumerate(columns) for span in ((mark, column) if n in starts else (column,)))
 
 
 def heat_steps(n: int) -> NDArray[np.int64]:

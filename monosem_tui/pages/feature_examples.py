@@ -7,8 +7,8 @@ from monosem_tui.draw.numbers import activation, count, share
 from monosem_tui.draw.safe_text import fit, width
 from monosem_tui.draw.sheet import HEAD, Key, Sheet, Stop, plain
 from monosem_tui.draw.spans import Role, Span, line, spread
-from monosem_tui.model.feature_card import FeatureCard, ShownSection
-from monosem_tui.pages.passage import block, frame, passage
+from monosem_tui.model.feature_card import FeatureCard, ShownExample, ShownSection
+from monosem_tui.pages.passage import block, block_token_at, frame, passage, token_at
 from monosem_tui.terms import feature_page as terms
 from store.query.examples import RANDOM, TOP
 
@@ -40,6 +40,40 @@ def section_words(section: ShownSection, card: FeatureCard) -> tuple[str, str]:
     return section.title, f"activations {low} to {high} · {ranks}{marks}"
 
 
+def example_token(
+    card: FeatureCard, stop: Stop, rendering: Rendering, row: int, column: int
+) -> tuple[ShownExample, int] | None:
+    """Return the example of a stop and the token at a cell of the page; None where there is none.
+
+    Args:
+        card: the feature.
+        stop: an example's.
+        rendering: how activations are drawn.
+        row: line of the page.
+        column: cell of it.
+    """
+    section = next(one for one in card.sections if one.title == stop.key.section)
+    example = next(one for one in section.examples if one.place == stop.key.place)
+    first, lines = _before_text(section), card.choice.text.lines
+    if lines == 1:
+        where = frame(section.examples, stop.cells - first - 2)
+        token = token_at(example, rendering, where, column - stop.column - first - 2)
+    else:
+        cells, cell = stop.cells - first - 1, column - stop.column - first - 1
+        token = block_token_at(example, rendering, cells, lines, row - stop.row, cell)
+    return None if token is None else (example, token)
+
+
+def _role_cells(section: ShownSection) -> int:
+    return max((width(example.role) for example in section.examples), default=0)
+
+
+def _before_text(section: ShownSection) -> int:
+    """Return the cells of activation and role, without the mark of an outlier."""
+    roles = _role_cells(section)
+    return VALUE + (1 + roles if roles else 0)
+
+
 def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Rendering) -> Sheet:
     name, words = section_words(section, card)
     shorter = words, words.partition(" · ")[0], words.partition(",")[0]
@@ -47,8 +81,8 @@ def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Re
     heading = spread(line(Span(name, Role.HEADING)), line(Span(said, Role.DIM)), cells)
     term = {TOP: terms.TOP, RANDOM: terms.RANDOM}.get(section.title, terms.INTERVAL)
     found = Sheet([heading], [Stop(Key(section.title, HEAD), 0, 1, 0, width(name), term)])
-    roles = max((width(example.role) for example in section.examples), default=0)
-    first = VALUE + (1 + roles if roles else 0)
+    roles = _role_cells(section)
+    first = _before_text(section)
     where = frame(section.examples, cells - first - 2)
     for example in section.examples:
         if card.choice.text.lines == 1:

@@ -12,7 +12,15 @@ from monosem_tui.draw.sheet import Sheet, explained, joined, plain
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, spread, width_of
 from monosem_tui.model.feature_card import FeatureCard
 from monosem_tui.model.feature_stats import Figures
-from monosem_tui.pages.feature_charts import WAITING, drift_ends, heat_steps, inked, share_range, signed_columns
+from monosem_tui.pages.feature_charts import (
+    WAITING,
+    drift_ends,
+    heat_steps,
+    inked,
+    interval_starts,
+    share_range,
+    signed_columns,
+)
 from monosem_tui.pages.feature_relations import effect_table, feature_table, neurons, turns
 from monosem_tui.terms.feature_page import DRIFT, HISTOGRAM, LOGIT_HISTOGRAM
 from store.query.histogram import Histogram
@@ -69,11 +77,10 @@ def tall_histogram(card: FeatureCard, cells: int, *, log: bool) -> Sheet:
 def _axis(card: FeatureCard, left: int, cells: int, zero: str) -> list[Line]:
     """Return the axis of activations, marked where intervals of the page begin, with numbers that do not touch."""
     top = card.max or 1.0
-    lows = [section.interval.low for section in card.sections if section.interval is not None]
-    marks = {min(cells - 1, round(low / top * cells)) for low in lows if low > 0}
+    marks = interval_starts(card, cells)
     axis = "".join("┬" if place in marks else "─" for place in range(cells))
     text = list(" " * (cells + 1))
-    for place, value in ((0, 0.0), (cells, top), *sorted((place, top * place / cells) for place in marks)):
+    for place, value in ((0, 0.0), (cells, top), *((place, top * place / cells) for place in marks)):
         said = "0" if not place else activation(value)
         at = max(0, min(place - width(said) // 2, cells + 1 - width(said)))
         around = text[max(0, at - 1) : at + width(said) + 1]

@@ -13,13 +13,15 @@ from monosem_tui.draw.heat import Rendering, bins
 from monosem_tui.draw.numbers import MINUS, activation, count
 from monosem_tui.draw.safe_text import fit, width
 from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, MARK, Line, Role, Span, crop, line, rule
-from monosem_tui.draw.token_rows import Row, flow, row_of, window
+from monosem_tui.draw.token_rows import Row, TextSpot, flow, row_of, window
 from monosem_tui.draw.token_text import display_token, display_tokens
 from monosem_tui.live.model_client import ModelClient
+from monosem_tui.model.context_borders import BORDER
 from monosem_tui.model.document import Passage
 from monosem_tui.model.feature_card import FeatureCard
 from monosem_tui.pages.live_page import title
 from monosem_tui.pages.map_card import BEFORE, card_lines
+from monosem_tui.pages.token_words import FiringOnToken, token_line
 from store.index.vocabulary import Vocabulary
 from store.live.model_outputs import Firing, ReadToken
 
@@ -75,6 +77,8 @@ class Looked:
     """Features that colour the text."""
     ablated: bool = False
     """Whether effects of ablation were requested."""
+    opened: bool = False
+    """Whether each context begins with a BOS."""
 
     chat: bool = False
     """Whether a typed text is read as a chat."""
@@ -85,6 +89,12 @@ class Looked:
     """How the card's examples are drawn."""
     picked: tuple[int, ...] = ()
     """Tokens whose features are listed together; empty for the one under the cursor."""
+    spot: TextSpot | None = None
+    """Place of the text when the page was drawn last."""
+
+    def token_at(self, x: int, y: int) -> int | None:
+        """Return the token drawn at a cell; None where there is none."""
+        return self.spot.token_at(x, y) if self.spot is not None and self.reads else None
 
     @property
     def reads(self) -> Sequence[ReadToken]:
@@ -96,8 +106,14 @@ class Looked:
         reads, laid = self.reads, self._laid
         if laid is None or laid[0] is not reads or laid[1] != cells:
             shown = display_tokens(self.vocabulary.tokens([read.token for read in reads]))
+            shown = [BORDER if self._opens(number) else text for number, text in enumerate(shown)]
             laid = self._laid = (reads, cells, flow(shown, cells))
         return laid[2]
+
+    def _opens(self, place: int) -> bool:
+        """Return whether a token after the first opens another context, and is none of the text."""
+        first, read = self.reads[0], self.reads[place]
+        return self.opened and place > 0 and not first.counted and not read.counted and read.token == first.token
 
     @property
     def effects(self) -> Sequence[ReadToken]:
@@ -211,6 +227,7 @@ def inspect_lines(looked: Looked, cells: int, height: int) -> list[Line]:
     """Return the whole page in `height` lines."""
     lines = title(looked.talk, cells)
     reads = looked.reads
+    looked.spot = None
     if not reads:
         lines += [rule("a text through the features", cells)]
         lines += [crop(line(f" {keys:>6}  ", Span(what, Role.DIM)), cells) for keys, what in HOW]
@@ -221,6 +238,7 @@ def inspect_lines(looked: Looked, cells: int, height: int) -> list[Line]:
     first = window(len(rows), upper, row_of(rows, looked.token))
     lines.append(rule(_text_title(looked), cells))
     seen = rows[first : first + upper]
+    looked.spot = TextSpot(len(lines), 1, cells, seen)
     places = [piece.token for row in seen for piece in row]
     roles = dict(zip(places, token_roles(looked, places), strict=True))
     lines += [_row(row, roles, looked, cells) for row in seen]
@@ -268,6 +286,16 @@ def _token_title(looked: Looked, read: ReadToken) -> str:
     next_loss = effects[looked.token].next_loss if looked.ablated and looked.token < len(effects) else None
     loss = f" · loss of the next token {next_loss:.2f} nats" if next_loss is not None else ""
     return f"token {looked.token + 1} {name} · {count(read.active)} features fire{loss}"
+
+
+def pointed_line(looked: Looked, token: int) -> Line:
+    """Return a token in words, with the features that colour the text; where none does, with the strongest."""
+    read = looked.reads[token]
+    wanted = looked.chosen or (() if looked.feature is None else (looked.feature,))
+    wanted = wanted or tuple(fires.feature for fires in read.firings[:1])
+    text = display_token(looked.vocabulary.token(read.token))
+    fires = [FiringOnToken(one, _activation(read, one), looked.maximum(one) or 0.0) for one in wanted]
+    return token_line(text, fires, number=token)
 
 
 def _firing(looked: Looked, firings: Sequence[Firing], number: int, cells: int) -> Line:
@@ -343,6 +371,7 @@ def _effect(looked: Looked, place: int, among: Sequence[int] | None) -> float:
 def _row(row: Row, roles: Mapping[int, Role], looked: Looked, cells: int) -> Line:
     spans = []
     for piece in row:
-        picked = Role.CURSOR if piece.token in looked.picked else roles[piece.token]
+        own = Role.DIM if piece.text == BORDER else roles[piece.token]
+        picked = Role.CURSOR if piece.token in looked.picked else own
         spans.append(Span(piece.text, Role.CARET if piece.token == looked.token else picked))
     return crop(line(" ", *spans), cells)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from monosem_tui.draw.safe_text import width
 from monosem_tui.draw.spans import Span
-from monosem_tui.draw.token_rows import Growing, Row
+from monosem_tui.draw.token_rows import Growing, TextSpot
 from monosem_tui.draw.token_text import display_tokens
 from monosem_tui.live.model_client import ModelClient
 from monosem_tui.live.sampling_text import DEFAULT
@@ -16,17 +14,6 @@ from monosem_tui.live.tray import Tray
 from monosem_tui.pages.live_paint import Paint, top_of
 from store.index.vocabulary import Vocabulary
 from store.live.sampling import Sampling
-
-
-class TextSpot(NamedTuple):
-    """Rows of a text on the screen."""
-
-    top: int
-    left: int
-    """Cell of the first token."""
-    right: int
-    """End (exclusive)."""
-    rows: list[Row]
 
 
 @dataclass
@@ -83,17 +70,7 @@ class Shown:
         feature = self.paint.of(self.tray)
         return 0.0 if feature is None else top_of(self.talk.writing, self.maximum(feature))
 
-    def token_at(self, x: int, y: int) -> int | None:
-        """Return the token drawn at a cell; the last one of its row behind the row's end, None beside the texts."""
-        for spot in self.spots:
-            if spot.left <= x < spot.right and 0 <= y - spot.top < len(spot.rows):
-                return _token_of(spot.rows[y - spot.top], x - spot.left)
-        return None
-
-
-def _token_of(row: Row, x: int) -> int | None:
-    for piece in row:
-        x -= width(piece.text)
-        if x < 0:
-            return piece.token
-    return row[-1].token if row else None
+    def token_at(self, x: int, y: int, *, behind: bool = False) -> int | None:
+        """Return the token drawn at a cell; see `TextSpot.token_at`."""
+        found = (spot.token_at(x, y, behind=behind) for spot in self.spots)
+        return next((token for token in found if token is not None), None)

@@ -24,6 +24,8 @@ from monosem_tui.pages.sweep_page import sweep_lines, sweep_title
 LOW = 30
 """Lines of a page below which candidates take the place of figures and strips of features."""
 MOST_CANDIDATES = 8
+WIDEST = 400
+"""Cells of figures that are cut where they are shown."""
 MOST_WHY = 3
 """Most lines of an error."""
 
@@ -66,6 +68,12 @@ def _figured(shown: Shown, cells: int, *, low: bool) -> list[Line]:
     if width_of(said) + width_of(scale) + 3 <= cells:
         return [spread(said, line(*scale, " "), cells)]
     return [said, crop(line(" ", *scale), cells)]
+
+
+def pointed_words(shown: Shown, x: int, y: int) -> Line:
+    """Return the figures of the token drawn at a cell; empty where there is none."""
+    token, writing = shown.token_at(x, y), shown.talk.writing
+    return () if token is None else figures(writing, shown.vocabulary, token, WIDEST, alone=shown.alone)
 
 
 def title(talk: ModelClient, cells: int) -> list[Line]:

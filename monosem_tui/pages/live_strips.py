@@ -102,9 +102,17 @@ def _of_token(writing: Transcript, vocabulary: Vocabulary, at: int) -> list[tupl
     for name, tokens in (("base", writing.base), ("clamped", writing.clamped)):
         if at < len(tokens):
             parts.append((name, f"{_token(vocabulary, tokens[at])} {_odds(tokens[at].logprob)}"))
+    parts += _watched(writing, at)
     if at < len(writing.kl):
         parts += [("unclamped", _odds(writing.own[at])), ("KL", f"{writing.kl[at]:.2f}")]
     return parts
+
+
+def _watched(writing: Transcript, at: int) -> list[tuple[str, str]]:
+    """Return the activations of the feature that paints the texts, before any clamp there."""
+    watched = writing.watched
+    known = [acts[at] for acts in (watched.base, watched.clamped) if at < len(acts) and math.isfinite(acts[at])]
+    return [(str(watched.feature), " → ".join(map(activation, known)))] if known else []
 
 
 def _token(vocabulary: Vocabulary, token: DrawnToken) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, rule, width_of
-from monosem_tui.draw.token_rows import Growing, Row, row_of, window
+from monosem_tui.draw.token_rows import Growing, Row, TextSpot, row_of, window
 from monosem_tui.live.transcript import Transcript
-from monosem_tui.pages.live_contents import Shown, TextSpot
+from monosem_tui.pages.live_contents import Shown
 from monosem_tui.pages.live_help import no_clamp_lines
 from monosem_tui.pages.live_paint import Roles, text_roles
 from store.live.model_outputs import End

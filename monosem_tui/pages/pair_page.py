@@ -9,6 +9,7 @@ from monosem_tui.draw.numbers import activation, count, share
 from monosem_tui.draw.safe_text import cut, fit
 from monosem_tui.draw.sheet import Key, Sheet, Stop, joined, plain
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, spread, width_of, wrap
+from monosem_tui.model.feature_card import ShownExample
 from monosem_tui.model.pair_card import (
     BOTH,
     ONLY_FIRST,
@@ -19,7 +20,7 @@ from monosem_tui.model.pair_card import (
     ShownPassage,
 )
 from monosem_tui.pages.pair_rows import BESIDE, MUTUAL, decimal
-from monosem_tui.pages.passage import Frame, frame, passage
+from monosem_tui.pages.passage import Frame, frame, passage, token_at
 
 VALUE = 6
 LETTERS = ("A", "B")
@@ -43,12 +44,40 @@ def pair_title(card: PairCard) -> Line:
 def pair_sheet(card: PairCard, cells: int, rendering: Rendering) -> Sheet:
     """Return the page with a stop for each passage; from BESIDE cells both columns stand side by side."""
     parts = [plain([*_features(card, cells), *_statistics(card, cells)])]
-    top = [example for shown in card.sections.values() for one in shown for example in one.examples]
-    room = _text_cells(cells)
-    where = frame(top, room) if top else Frame(room, room // 2)
+    where = _frame(card, cells)
     for name in (BOTH, ONLY_FIRST, ONLY_SECOND):
         parts += [plain([()]), _section(card, name, cells, rendering, where)]
     return joined(parts)
+
+
+def pair_token(
+    card: PairCard, stop: Stop, rendering: Rendering, row: int, column: int
+) -> tuple[int, ShownExample, int] | None:
+    """Return at a cell of the page which of the two features, its example and the token; None where there is none.
+
+    Args:
+        card: the pair.
+        stop: a passage's.
+        rendering: how activations are drawn.
+        row: line of the page.
+        column: cell of it.
+    """
+    half, line_number = (stop.cells - len(BETWEEN)) // 2, row - stop.row
+    if stop.cells >= BESIDE:
+        number = int(column >= half + len(BETWEEN))
+        column -= number * (half + len(BETWEEN))
+    else:
+        number = max(0, line_number - 1) if rendering is Rendering.RULER else line_number
+    example = card.sections[stop.key.section][stop.key.target].examples[number]
+    token = token_at(example, rendering, _frame(card, stop.cells), column - width_of(BLANK))
+    return None if token is None else (number, example, token)
+
+
+def _frame(card: PairCard, cells: int) -> Frame:
+    """Return the frame of all passages."""
+    shown = [example for passages in card.sections.values() for one in passages for example in one.examples]
+    room = _text_cells(cells)
+    return frame(shown, room) if shown else Frame(room, room // 2)
 
 
 def _text_cells(cells: int) -> int:

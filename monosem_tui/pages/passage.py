@@ -20,6 +20,8 @@ MARKED = 3
 """Tokens drawn bold where colours do not show the strongest."""
 LONG_LINE = 100
 """Characters per line break below which a text is read line by line."""
+ANY_TOP = 1.0
+"""Stands for the maximum where places alone are asked for: they depend on what fires, not on how strongly."""
 _BLANKS = (NEWLINE, TAB, RETURN)
 _PARTS = re.compile(f"[^{''.join(_BLANKS)}]+|[{''.join(_BLANKS)}]")
 
@@ -59,12 +61,28 @@ def passage(example: ShownExample, top: float, rendering: Rendering, where: Fram
         where: the frame, shared by the examples of a section.
     """
     pieces = _pieces(example, top, rendering, valued=rendering is Rendering.MARKS)
-    first = next((n for n, piece in enumerate(pieces) if piece.token == example.peak and not piece.bar), 0)
+    first = _first_of_peak(pieces, example.peak)
     lines = [_around([piece.span for piece in pieces], first, where)]
     if rendering is Rendering.RULER:
         marks = _ruler(pieces, example, top)
         lines.append(_without_marks_of_omission(_around(marks, first, where)))
     return lines
+
+
+def token_at(example: ShownExample, rendering: Rendering, where: Frame, cell: int) -> int | None:
+    """Return the token that `passage` draws at a cell of its lines; None where none is, as on a mark of omission."""
+    pieces = _pieces(example, ANY_TOP, rendering, valued=rendering is Rendering.MARKS)
+    first = _first_of_peak(pieces, example.peak)
+    left, right = pieces[:first][::-1], pieces[first:]
+    sizes = [sum(width(piece.text) for piece in side) for side in (left, right)]
+    after = where.cells - where.before
+    if not 0 <= cell < where.cells:
+        return None
+    if cell < where.before:
+        cut_off = cell == 0 and sizes[0] > where.before
+        return None if cut_off else _token_at(left, where.before - 1 - cell)
+    cut_off = cell >= where.cells - (sizes[1] > after)
+    return None if cut_off else _token_at(right, cell - where.before)
 
 
 class Running:
@@ -95,6 +113,17 @@ class Running:
         """Return the row that a token begins on."""
         return next(n for n, row in enumerate(self._rows) if token <= self._pieces[row[-1]].token)
 
+    def token_at(self, number: int, cell: int) -> int | None:
+        """Return the token at a cell of a row; None where there is none."""
+        row = self._rows[number]
+        spans = flow.drawn(self._spans, row, self._cells, indents=self._newlines)
+        return _token_at([self._pieces[n]._replace(text=span.text) for n, span in zip(row, spans, strict=True)], cell)
+
+    @property
+    def height(self) -> int:
+        """Lines of a row: two with a ruler."""
+        return 2 if self._rendering is Rendering.RULER else 1
+
     def lines(self, number: int) -> list[Line]:
         """Return a row as lines: one, or two with a ruler."""
         row = self._rows[number]
@@ -111,15 +140,29 @@ def block(example: ShownExample, top: float, rendering: Rendering, cells: int, w
     Lines of code, and of other text with many line breaks, are rows of their own.
     """
     running = Running(example, top, rendering, cells - 2, newlines=in_lines(example))
-    n, peak = len(running.tokens), running.row_of(example.peak)
-    first = max(0, min(peak - wanted * 3 // 5, n - wanted))
-    last = min(first + wanted, n)
+    n, numbers = len(running.tokens), _around_peak(running, example, wanted)
     found: list[Line] = []
-    for number in range(first, last):
+    for number in numbers:
         text, *ruler = running.lines(number)
-        found.append(line("…" if first and number == first else " ", *text, "…" if number == last - 1 < n - 1 else ""))
+        cut_before, cut_after = number == numbers[0] > 0, number == numbers[-1] < n - 1
+        found.append(line("…" if cut_before else " ", *text, "…" if cut_after else ""))
         found += [line(" ", *marks) for marks in ruler]
     return found
+
+
+def block_token_at(
+    example: ShownExample, rendering: Rendering, cells: int, wanted: int, row: int, cell: int
+) -> int | None:
+    """Return the token that `block` draws at a cell of one of its lines; None where there is none."""
+    running = Running(example, ANY_TOP, rendering, cells - 2, newlines=in_lines(example))
+    return running.token_at(_around_peak(running, example, wanted)[row // running.height], cell - 1)
+
+
+def _around_peak(running: Running, example: ShownExample, wanted: int) -> range:
+    """Return the rows of a block: more before the peak than after it."""
+    n, peak = len(running.tokens), running.row_of(example.peak)
+    first = max(0, min(peak - wanted * 3 // 5, n - wanted))
+    return range(first, min(first + wanted, n))
 
 
 def in_lines(example: ShownExample) -> bool:
@@ -150,6 +193,20 @@ class _Piece(NamedTuple):
     @property
     def span(self) -> Span:
         return Span(self.text, self.role)
+
+
+def _first_of_peak(pieces: Sequence[_Piece], peak: int) -> int:
+    """Return the number of the first piece of the peak."""
+    return next((n for n, piece in enumerate(pieces) if piece.token == peak and not piece.bar), 0)
+
+
+def _token_at(pieces: Sequence[_Piece], cell: int) -> int | None:
+    """Return the token at a cell of pieces that stand one after the other; None on a bar and beside them."""
+    for piece in pieces:
+        if 0 <= cell < width(piece.text):
+            return None if piece.bar else piece.token
+        cell -= width(piece.text)
+    return None
 
 
 def _texts(example: ShownExample) -> list[str]:

@@ -38,7 +38,7 @@ def _plot(runs: Sequence[ComparedRun], cells: int, rows: int) -> list[Line]:
         return [title, line(Span("none of these runs has been measured yet", Role.DIM))]
     x_N, y_N = (np.array([point[n] for point in drawn], np.float64) for n in (0, 1))
     marks = [letter for *_, letter in drawn]
-    return [title, *points_chart(x_N, y_N, marks, min(cells, WIDEST), rows)]
+    return [title, *points_chart(x_N, y_N, marks, min(cells, WIDEST), rows, most=1.0)]
 
 
 def _table(runs: Sequence[ComparedRun], cells: int) -> list[Line]:

@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.palette import Palette
-from monosem_tui.draw.spans import Role
+from monosem_tui.draw.spans import Role, crop
 from monosem_tui.keys.actions import Action, Need, Where
 from monosem_tui.keys.table import within_reach
 from monosem_tui.model.command_line import Command, ShowScreen
@@ -24,6 +24,7 @@ from monosem_tui.model.session_state import Memory
 from monosem_tui.pages.header import header, hints, sentence
 from monosem_tui.screens.key_dispatch import KeyDispatch, Question
 from monosem_tui.screens.part import ScreenPart, Way, WorkDone
+from monosem_tui.screens.pointed_token import PointedToken
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.screens.typing_line import TypingLine
 from monosem_tui.widgets.keys_panel import KeysPanel
@@ -86,6 +87,7 @@ class MonosemScreen(Screen[None]):
         self.said = ""
         """The sentence in the bottom line; empty where the keys stand there."""
         self.dispatch = KeyDispatch(self, session.tuning.pause)
+        self.pointed = PointedToken(self, self.retell)
         self.needs: dict[Need, Callable[[], bool]] = {
             Need.RUN: lambda: self.session.run is not None,
             Need.BACK: lambda: self.way_back() is not None,
@@ -202,16 +204,28 @@ class MonosemScreen(Screen[None]):
 
         A sentence that is longer than the line, or that is about a text being typed there, stands above it.
         """
-        said = with_flags(said)
-        self.said, self._said_in = said, role
-        cells = self.size.width
-        lines = sentence(said, cells, self.size.height // HIGHEST, role) if said else []
+        self.said, self._said_in = with_flags(said), role
+        self.pointed.forget()
+        self._draw_bottom()
+
+    def retell(self) -> None:
+        """Draw the bottom line again, with the sentence that stands in it; a token under the mouse takes its place."""
+        self.pointed.renew()
+        if self.pointed.words and self._said_in is not Role.ERROR:
+            self.said = ""
+        self._draw_bottom()
+
+    def _draw_bottom(self) -> None:
+        said, cells = self.said, self.size.width
+        lines = sentence(said, cells, self.size.height // HIGHEST, self._said_in) if said else []
         self.sentence.stand(lines if self.line.typing else lines[:-1])
         listed = [(action, not self.why_not(action)) for action in self.reach]
         if self.line.typing:
             self.line.redraw()
         elif said:
             self.footer.show(lines[-1])
+        elif self.pointed.words and not self.dispatch.question:
+            self.footer.show(crop(self.pointed.words, cells))
         else:
             hinted = [one for one, does in listed if does and all(part.worth_a_hint(one) for part in self.parts)]
             asked, begun = self.dispatch.question, self.dispatch.begun.typed
@@ -232,10 +246,6 @@ class MonosemScreen(Screen[None]):
         hint = "n/N each · " if isinstance(self.focused, SheetView) else ""
         rows = panel_rows(self.size.height)
         self.keys.stand(explanation_lines(found.term, others, self.size.width, rows, hint))
-
-    def retell(self) -> None:
-        """Draw the bottom line again, with the sentence that stands in it."""
-        self.tell(self.said, self._said_in)
 
     def complain(self, error: MonosemError) -> None:
         """Show an error, and what to do about it, in the bottom line."""
@@ -261,7 +271,14 @@ class MonosemScreen(Screen[None]):
 
     async def take_key(self, event: events.Key) -> bool:
         """Take a key, and return whether it means something here."""
+        if self.pointed.words:
+            self.tell()
         return await self.dispatch.take(event)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Show the token under the mouse."""
+        if not (self.line.typing or self.dispatch.question):
+            self.pointed.move(event.widget, event.x, event.y)
 
     async def on_one_line_clicked(self, message: OneLine.Clicked) -> None:
         """Do what the key of the clicked hint does."""

@@ -9,17 +9,23 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.style import Style
 from textual import _compositor, screen
-from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
+from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate, ReflowResult
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.drivers._writer_thread import WriterThread
 from textual.message import Message
 
 if TYPE_CHECKING:
     from textual.app import App
+    from textual.geometry import Size
+    from textual.strip import Strip
+    from textual.widget import Widget
 
 
 CLEAR = "\x1b[H\x1b[J"
+LONGEST_WRITTEN = 5
+"""Most blanks that are not longer than the sequence that erases them."""
 RESET_AND_SET = re.compile(r"\x1b\[0m\x1b\[(?=[0-9;]+m)")
 
 
@@ -96,7 +102,7 @@ class CellsUpdate(ChopsUpdate):
     """An update of parts of lines that writes the cells that are to be repainted and nothing else.
 
     Textual writes every part of a line from the start of its widget on, moves the cursor to the widget behind it and to
-    the next line, and resets the style before it sets another.
+    the next line, and resets the style before it sets another. Blanks at the end of a part are erased, not written.
     """
 
     def render_segments(self, console: Console) -> str:
@@ -106,15 +112,52 @@ class CellsUpdate(ChopsUpdate):
             for end, (start, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
                 left, right = max(first, start), min(stop, end)
                 if strip is not None and left < right:
-                    written += [f"\x1b[{y + 1};{left + 1}H", strip.crop(left - start, right - start).render(console)]
+                    part = strip.crop(left - start, right - start)
+                    blanks = _blanks_at_end(part)
+                    erased = f"\x1b[{blanks}X" if blanks > LONGEST_WRITTEN else ""
+                    drawn = part.crop(0, part.cell_length - blanks) if erased else part
+                    written += [f"\x1b[{y + 1};{left + 1}H", drawn.render(console), erased]
         return RESET_AND_SET.sub("\x1b[0;", "".join(written)).replace("\x1b[0m", "\x1b[m")
 
 
-class CurrentCompositor(Compositor):
-    """A compositor after whose full updates no widget has anything left to repaint.
+def _blanks_at_end(strip: Strip) -> int:
+    """Return the cells of blanks at the end of a strip in which no style shows."""
+    found = 0
+    for text, style, _ in reversed(list(strip)):
+        if style is not None and not _bare(style):
+            break
+        found += len(text) - len(text.rstrip(" "))
+        if text.rstrip(" "):
+            break
+    return found
 
-    Textual keeps regions that a widget asked for before a full update, and writes them again with its next change.
+
+def _bare(style: Style) -> bool:
+    """Return whether nothing of a style shows on blanks."""
+    filled = style.bgcolor is not None and not style.bgcolor.is_default
+    return not (filled or style.underline or style.underline2 or style.reverse or style.strike or style.overline)
+
+
+class CurrentCompositor(Compositor):
+    """A compositor after whose full updates no widget has anything left to repaint, and for which only widgets that
+    come, go, move or grow are to be painted when the layout has changed.
+
+    Textual keeps regions that a widget asked for before a full update, and writes them again with its next change. It
+    numbers widgets in their order on the screen, and paints all whose number has changed: a panel that comes up over
+    the others would have everything painted.
     """
+
+    def reflow(self, parent: Widget, size: Size) -> ReflowResult:
+        """Lay widgets out; return those that are hidden, shown and resized."""
+        before, dirty = self._full_map, set(self._dirty_regions)
+        result = super().reflow(parent, size)
+        self._dirty_regions = dirty
+        for widget in before.keys() | self._full_map.keys():
+            old, new = before.get(widget), self._full_map.get(widget)
+            if old is None or new is None or (old.region, old.clip) != (new.region, new.clip):
+                found = (one.visible_region for one in (old, new) if one is not None)
+                self._dirty_regions.update(filter(None, found))
+        return result
 
     def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
         """Return an update of the whole screen; a simplified one is for a picture and changes nothing."""

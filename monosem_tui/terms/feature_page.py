@@ -57,7 +57,8 @@ ACTIVATION = Term(
 HISTOGRAM = Term(
     "activation histogram",
     "how many of a feature's activations have which value; zeros are left out and said in words",
-    formula="32 equal bins from 0 to the maximum, of all activations in the index; h draws log(1 + count)",
+    formula="32 equal bins from 0 to the maximum, of all activations in the index; h draws log(1 + count); │ in the "
+    "line, or ┬ on the axis, is where an interval of the examples begins",
     typical="highest in its lowest quarter: 81 % of the features (stories260K), 92 % (Gemma 3 270M)",
     source=MONOSEMANTICITY,
 )

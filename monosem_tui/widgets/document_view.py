@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,15 @@ LEAST_TITLE = 16
 """Cells that a feature's name keeps."""
 NEAR = 2
 """Screens from an end at which more is requested."""
+
+
+class LaidStretch(NamedTuple):
+    """A stretch in lines."""
+
+    running: Running
+    lines: list[Line]
+    places: list[int]
+    """For each line the place that its row begins with."""
 
 
 class DocumentView(ScrolledView):
@@ -61,7 +70,7 @@ class DocumentView(ScrolledView):
         self._stretches: list[Stretch] = []
         self._lines: list[Line] = []
         self._places: list[int] = []
-        self._laid: dict[int, tuple[list[Line], list[int]]] = {}
+        self._laid: dict[int, LaidStretch] = {}
         self._laid_for: tuple[Whole, int, Rendering] | None = None
         self._centred = False
         self._asked: set[tuple[int, bool]] = set()
@@ -133,9 +142,9 @@ class DocumentView(ScrolledView):
         for stretch in self._stretches:
             if stretch.start not in self._laid:
                 self._laid[stretch.start] = self._laid_out(whole, stretch, cells)
-            lines, places = self._laid[stretch.start]
-            self._lines += lines
-            self._places += places
+            laid = self._laid[stretch.start]
+            self._lines += laid.lines
+            self._places += laid.places
         self.rows = len(self._lines)
         if self._centred:
             self.jump(self._row_of(top))
@@ -146,8 +155,8 @@ class DocumentView(ScrolledView):
         self._ask()
         self.post_message(self.Moved())
 
-    def _laid_out(self, whole: Whole, stretch: Stretch, cells: int) -> tuple[list[Line], list[int]]:
-        """Return a stretch's lines, and for each the place that its row begins with."""
+    def _laid_out(self, whole: Whole, stretch: Stretch, cells: int) -> LaidStretch:
+        """Return a stretch's lines."""
         running = Running(stretch.example(self.place), whole.top, self.rendering, cells, newlines=True)
         lines: list[Line] = []
         places: list[int] = []
@@ -155,7 +164,7 @@ class DocumentView(ScrolledView):
             drawn = running.lines(number)
             lines += drawn
             places += [stretch.start + token] * len(drawn)
-        return lines, places
+        return LaidStretch(running, lines, places)
 
     # The firing token that is chosen
 
@@ -242,6 +251,27 @@ class DocumentView(ScrolledView):
         if (place, before) not in self._asked:
             self._asked.add((place, before))
             self.post_message(self.MoreWanted(place, before=before))
+
+    def token_words(self, x: int, y: int) -> Line:
+        """Return the token at a cell, with its number in the document and the feature's activation there."""
+        from monosem_tui.pages.token_words import FiringOnToken, token_line  # the first screen is there sooner
+
+        whole, row = self.whole, y - self.HEAD + self.first
+        if whole is None or y < self.HEAD:
+            return ()
+        for stretch in self._stretches:
+            laid = self._laid.get(stretch.start)
+            if laid is None:
+                return ()
+            if row < len(laid.lines):
+                token = laid.running.token_at(row // laid.running.height, x - width_of(self.blank()))
+                if token is None:
+                    return ()
+                fires = FiringOnToken(whole.feature, float(stretch.act_T[token]), whole.top)
+                number = stretch.start + token - whole.start
+                return token_line(stretch.tokens[token], [fires], number=number, noun=whole.noun.one)
+            row -= len(laid.lines)
+        return ()
 
     def head(self, _y: int) -> Line:
         """Return the rule with feature, document and maximum."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from monosem_tui.draw.spans import Line, Role, in_role, line, rule, wrap
 from monosem_tui.model.feature_explanations import suggestion
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.snippets import Preview
-from monosem_tui.pages.example_text import FeatureText
+from monosem_tui.pages.example_text import FeatureText, TextColumn, example_token
 from monosem_tui.pages.feature_rows import Columns, Row, columns, head_at, header, listed, row
 from monosem_tui.widgets.cursor_list import CursorList
 from store.notes.note_file import FeatureNotes
@@ -27,6 +28,14 @@ EXPLANATION = 8
 NO_NOTES = FeatureNotes()
 KEPT = 1024
 """Features of which the previews are kept; as many rows are kept as they were laid out."""
+
+
+class RowColumns(Hashable, Protocol):
+    """The columns of a row."""
+
+    @property
+    def text(self) -> TextColumn:
+        """The column of examples, which is the last."""
 
 
 class FeatureList(CursorList):
@@ -228,7 +237,22 @@ class FeatureList(CursorList):
             known = self._rows_laid[feature] = self.lay(number)
         return known
 
-    def row_columns(self) -> Hashable:
+    def token_words(self, x: int, y: int) -> Line:
+        """Return the token of a row's example at a cell, with the feature's activation there."""
+        from monosem_tui.pages.token_words import FiringOnToken, token_line  # the first screen is there sooner
+
+        number, column = self.entry_at(y - self.HEAD + self.first), self.row_columns().text
+        if number is None or y < self.HEAD:
+            return ()
+        feature = int(self.order[number])
+        found = example_token(self.words(feature), column, x - (self.size.width - column.cells))
+        if found is None:
+            return ()
+        example, token = found
+        fires = FiringOnToken(feature, float(example.act_T[token]), float(self._table.max_F[feature]))
+        return token_line(example.tokens[token], [fires], noun=self._run.store.plan.noun.one)
+
+    def row_columns(self) -> RowColumns:
         """Return the columns."""
         return self._columns()
 

@@ -9,6 +9,7 @@ from monosem_tui.draw.spans import Line, Role, Span, crop, in_role, line, rule_s
 from monosem_tui.model.feature_card import FeatureCard
 from monosem_tui.model.feature_stats import Figures
 from monosem_tui.model.trail import Trail, trail_lines
+from monosem_tui.pages.feature_examples import example_token
 from monosem_tui.pages.feature_page import PageLook, badges, sheet, title
 from monosem_tui.widgets.scroll_view import FORK, LEAST
 from monosem_tui.widgets.sheet_view import SheetView
@@ -70,6 +71,21 @@ class FeaturePage(SheetView):
             self.take_sheet(self._laid_out(self.card, cells))
         else:
             self.take_sheet(self.note_sheet(cells))
+
+    def token_words(self, x: int, y: int) -> Line:
+        """Return the token of an example that is drawn at a cell, with the feature's activation there."""
+        from monosem_tui.pages.token_words import FiringOnToken, token_line  # the first screen is there sooner
+
+        row, column = y - self.HEAD + self.first, x - width_of(self.blank())
+        stop = self.stop_at(row, column) if y >= self.HEAD else None
+        if self.card is None or stop is None or stop.key.place is None:
+            return ()
+        found = example_token(self.card, stop, self.rendering, row, column)
+        if found is None:
+            return ()
+        example, token = found
+        fires = FiringOnToken(self.card.feature, float(example.act_T[token]), self.card.max)
+        return token_line(example.tokens[token], [fires], noun=self.card.noun.one)
 
     def _laid_out(self, card: FeatureCard, cells: int) -> Sheet:
         look = PageLook(self.rendering, self.log_counts, self.size.height, side=True)

@@ -187,6 +187,10 @@ class LineView(ScrollView, can_focus=True):
         number = y - self.HEAD + self.first
         return self.row(number) if number < self.rows else self.blank()
 
+    def token_words(self, _x: int, _y: int, /) -> Line:
+        """Return the token at a cell in words; empty where there is none."""
+        return ()
+
     def explained(self) -> Explained:
         """Return the terms of what the cursor is on, and of what else is shown."""
         from monosem_tui.pages.place_terms import Explained  # the first screen is there sooner

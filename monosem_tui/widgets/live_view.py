@@ -26,16 +26,24 @@ class CellView(LineView):
         x: int
         y: int
 
-    def __init__(self, palette: Palette, lines: Callable[[int, int], list[Line]], *, shown: bool) -> None:
+    def __init__(
+        self,
+        palette: Palette,
+        lines: Callable[[int, int], list[Line]],
+        words: Callable[[int, int], Line] = lambda _x, _y: (),
+        *,
+        shown: bool,
+    ) -> None:
         """Prepare the pane.
 
         Args:
             palette: the style of each role.
             lines: returns all lines of the pane, given its width and its height.
+            words: returns the token drawn at a cell in words; empty where there is none.
             shown: whether it is on the screen from the start.
         """
         super().__init__(palette)
-        self._lay_out, self.display = lines, shown
+        self._lay_out, self._words, self.display = lines, words, shown
         self._lines: list[Line] = []
 
     def redraw(self) -> None:
@@ -48,6 +56,10 @@ class CellView(LineView):
     def row(self, number: int) -> Line:
         """Return one line."""
         return self._lines[number]
+
+    def token_words(self, x: int, y: int) -> Line:
+        """Return the token at a cell in words."""
+        return self._words(x, y)
 
     def on_click(self, event: events.Click) -> None:
         """Post the cell."""

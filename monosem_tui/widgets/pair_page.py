@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.palette import Palette
-from monosem_tui.draw.spans import Line, crop, line, rule_span, ruled
+from monosem_tui.draw.spans import Line, crop, line, rule_span, ruled, width_of
 from monosem_tui.model.pair_card import PairCard
-from monosem_tui.pages.pair_page import pair_sheet, pair_title
+from monosem_tui.pages.pair_page import pair_sheet, pair_title, pair_token
+from monosem_tui.pages.token_words import FiringOnToken, token_line
 from monosem_tui.widgets.scroll_view import LEAST
 from monosem_tui.widgets.sheet_view import SheetView
 
@@ -37,6 +38,17 @@ class PairPage(SheetView):
         cells = self.size.width
         title = pair_title(self.card) if self.card is not None else ()
         return ruled(crop(line(rule_span(1, focused=True), " ", *title, " "), cells), cells, focused=True)
+
+    def token_words(self, x: int, y: int) -> Line:
+        """Return the token of a passage that is drawn at a cell, with the activation of the feature in whose heat."""
+        row, column = y - self.HEAD + self.first, x - width_of(self.blank())
+        stop = self.stop_at(row, column) if y >= self.HEAD else None
+        found = pair_token(self.card, stop, self.rendering, row, column) if self.card and stop else None
+        if self.card is None or found is None:
+            return ()
+        number, example, token = found
+        one = self.card.features[number]
+        return token_line(example.tokens[token], [FiringOnToken(one.feature, float(example.act_T[token]), one.top)])
 
     def lay_out(self) -> None:
         """Lay the page out as it is to be now."""

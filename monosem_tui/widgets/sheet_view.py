@@ -63,6 +63,17 @@ class SheetView(ScrolledView):
         """The stop under the cursor."""
         return next((stop for stop in self._sheet.stops if stop.key == self._chosen), None)
 
+    def stop_at(self, row: int, column: int) -> Stop | None:
+        """Return the stop at a cell of the sheet, among those that the cursor goes to."""
+        return next(
+            (
+                stop
+                for stop in self._stops
+                if stop.column <= column < stop.column + stop.cells and stop.row <= row < stop.row + stop.rows
+            ),
+            None,
+        )
+
     def explained(self) -> Explained:
         """Return the term of the stop under the cursor, and those of what is on the screen."""
         from monosem_tui.pages.place_terms import Explained  # the first screen is there sooner
@@ -128,13 +139,11 @@ class SheetView(ScrolledView):
         row, column = event.y - self.HEAD + self.first, event.x - width_of(self.blank())
         if self.beside and event.x == 0:
             return
-        for stop in self._sheet.stops:
-            inside = stop.column <= column < stop.column + stop.cells and stop.row <= row < stop.row + stop.rows
-            if event.y >= self.HEAD and inside and (stop.key.leads or self.explaining):
-                self.choose(stop.key)
-                if event.chain == (2 if stop.key.feature is None else 1):
-                    self.post_message(self.Opened())
-                break
+        stop = self.stop_at(row, column) if event.y >= self.HEAD else None
+        if stop is not None:
+            self.choose(stop.key)
+            if event.chain == (2 if stop.key.feature is None else 1):
+                self.post_message(self.Opened())
 
     def resized(self) -> None:
         """Lay the page out for its new width."""

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
-from store.files.sealed_hdf5 import create_sealed, open_sealed, put
+from store.files.sealed_hdf5 import create_sealed, put
 from store.index.columns import CorpusColumns
 from store.index.exponents import Exponents, schema_version
 from store.index.index_file import IndexFile, check_consecutive, open_segment
 from store.index.offsets_file import offsets_path
 from store.index.segment import common_path, covered, read_plan, segment_path
-from store.index.segment_columns import joined, joined_packed
+from store.index.segment_columns import OpenSegments, joined, joined_packed
 from store.index.text_spans import BY_CONTEXT, BY_RUN, BY_TOKEN, GROUP
 
 MAX_TOKENS = 1 << 32
@@ -75,11 +75,11 @@ def merge(
     if found.tokens > most:
         raise MonosemError(f"an index holds up to {most:,} tokens", "Lower `index_tokens`.")
     paths = [segment_path(index, number) for number in range(found.segments)]
-    located = _are_located(paths)
     with (
         reading(index),
         IndexFile.open(common_path(index), "common") as file,
-        create_sealed(target, "features", schema_version(file.exponent_F, located=located)) as out,
+        OpenSegments(paths) as opened,
+        create_sealed(target, "features", schema_version(file.exponent_F, located=_are_located(opened))) as out,
     ):
         out.attrs["plan"] = plan.to_json()
         out.attrs["first_token"] = 0
@@ -88,19 +88,15 @@ def merge(
             file.file.copy(name, out)
         segments = [_located(path, file) for path in paths]
         check_consecutive([(segment.first_token, segment.n_tokens) for segment in segments])
-        _merge_corpus(out, paths, located)
-        _merge_forward(out, paths)
+        _merge_corpus(out, opened)
+        _merge_forward(out, opened, index)
         _merge_inverted(out, segments, memory, file.exponent_F)
     offsets_path(target).unlink(missing_ok=True)  # of the index before
 
 
-def _are_located(paths: Sequence[Path]) -> bool:
+def _are_located(segments: OpenSegments) -> bool:
     """Return whether any segment knows what its tokens cover of the original text."""
-    for path in paths:
-        with open_sealed(path, "segment") as file:
-            if GROUP in file:
-                return True
-    return False
+    return any(GROUP in file for file in segments)
 
 
 def _located(path: Path, common: IndexFile) -> SegmentArrays:
@@ -115,35 +111,31 @@ def _located(path: Path, common: IndexFile) -> SegmentArrays:
         )
 
 
-def _merge_corpus(out: h5py.File, paths: Sequence[Path], located: bool) -> None:
+def _merge_corpus(out: h5py.File, segments: OpenSegments) -> None:
     totals = {"clipped": 0, "n_tokens": 0, "n_counted": 0}
-    first_tokens, begins, before, has_roles = [], [], None, []
-    marked: dict[Path, int] = {}
-    for path in paths:
-        with open_sealed(path, "segment") as file:
-            totals = {name: total + int(file.attrs[name]) for name, total in totals.items()}
-            first_tokens.append(int(file.attrs["first_token"]))
-            has_roles.append("corpus/role" in file)
-            marked |= {path: first_tokens[-1]} if "corpus/outliers" in file else {}
-            ids = file["corpus/documents/id"]
-            begins.append(int(ids[0] == before))  # a document that continues in the next segment begins once
-            before = ids[-1]
+    first_tokens, begins, before = [], [], None
+    for file in segments:
+        totals = {name: total + int(file.attrs[name]) for name, total in totals.items()}
+        first_tokens.append(int(file.attrs["first_token"]))
+        ids = file["corpus/documents/id"]
+        begins.append(int(ids[0] == before))  # a document that continues in the next segment begins once
+        before = ids[-1]
     for name, total in totals.items():
         out.attrs[name] = total
     corpus = out.create_group("corpus")
-    joined(corpus, "tokens", paths, "corpus/tokens")
-    joined_packed(corpus, "counted", paths, "corpus/counted")
-    if any(has_roles):
-        joined_packed(corpus, "role", paths, "corpus/role", size_of="corpus/tokens")
-    if marked:
-        joined(corpus, "outliers", list(marked), "corpus/outliers", add=list(marked.values()))
+    joined(corpus, "tokens", segments, "corpus/tokens")
+    joined_packed(corpus, "counted", segments, "corpus/counted")
+    if any("corpus/role" in file for file in segments):
+        joined_packed(corpus, "role", segments, "corpus/role", size_of="corpus/tokens")
+    if any("corpus/outliers" in file for file in segments):
+        joined(corpus, "outliers", segments, "corpus/outliers", add=first_tokens)
     contexts, documents = corpus.create_group("contexts"), corpus.create_group("documents")
-    joined(contexts, "start", paths, "corpus/contexts/start", add=first_tokens)
+    joined(contexts, "start", segments, "corpus/contexts/start", add=first_tokens)
     for name in ("length", "document"):
-        joined(contexts, name, paths, f"corpus/contexts/{name}")
-    joined(documents, "start", paths, "corpus/documents/start", add=first_tokens, skip=begins)
-    joined(documents, "id", paths, "corpus/documents/id", skip=begins)
-    if not located:
+        joined(contexts, name, segments, f"corpus/contexts/{name}")
+    joined(documents, "start", segments, "corpus/documents/start", add=first_tokens, skip=begins)
+    joined(documents, "id", segments, "corpus/documents/id", skip=begins)
+    if not _are_located(segments):
         return
     text = corpus.create_group("text")
     for names, size_of, skip in (
@@ -152,26 +144,23 @@ def _merge_corpus(out: h5py.File, paths: Sequence[Path], located: bool) -> None:
         (BY_RUN, "documents/id", begins),
     ):
         for name in names:
-            joined_packed(text, name, paths, f"{GROUP}/{name}", size_of=f"corpus/{size_of}", skip=skip)
+            joined_packed(text, name, segments, f"{GROUP}/{name}", size_of=f"corpus/{size_of}", skip=skip)
 
 
-def _merge_forward(out: h5py.File, paths: Sequence[Path]) -> None:
+def _merge_forward(out: h5py.File, segments: OpenSegments, index: Path) -> None:
     forward = out.create_group("forward")
     entries, columns = [], set()
-    for path in paths:
-        with open_sealed(path, "segment") as file:
-            entries.append(len(file["forward/act"]))
-            columns.add(tuple((name, str(column.dtype)) for name, column in sorted(file["forward"].items())))
+    for file in segments:
+        entries.append(len(file["forward/act"]))
+        columns.add(tuple((name, str(column.dtype)) for name, column in sorted(file["forward"].items())))
     if len(columns) > 1:
-        raise MonosemError(
-            f"{paths[0].parent} has segments of different versions of monosem", "Remove it and index again."
-        )
+        raise MonosemError(f"{index} has segments of different versions of monosem", "Remove it and index again.")
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(entries)[:-1]]).tolist()
     # Each segment's first row starts where the last one of the segment before ends.
-    joined(forward, "indptr", paths, "forward/indptr", add=offsets, skip=[0] + [1] * (len(paths) - 1))
+    joined(forward, "indptr", segments, "forward/indptr", add=offsets, skip=[0] + [1] * (len(entries) - 1))
     for name, _ in columns.pop():
         if name != "indptr":
-            joined(forward, name, paths, f"forward/{name}")
+            joined(forward, name, segments, f"forward/{name}")
 
 
 def _merge_inverted(

@@ -17,7 +17,10 @@ from tests.sample_run import Sample
 
 READING = [
     ["show", "RUN"],
-    *(["show", "RUN", str(feature), "--width", width] for feature in (0, 1, 16, 20) for width in ("60", "200")),
+    *(
+        ["show", "RUN", feature, "--width", width]
+        for feature, width in map(str.split, ("0 60", "1 200", "16 200", "20 60"))
+    ),
     *(["show", "RUN", "0", "--format", form] for form in ("text", "markdown", "html", "json")),
     ["show", "RUN", "--filter", "density>0", "--sort", "-max"],
     ["find", "RUN", MARK],

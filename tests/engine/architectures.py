@@ -24,8 +24,16 @@ AIMED = ("topk", "batchtopk", "matryoshka", "jumprelu")
 """Architectures that are given k; the others have a penalty by default."""
 TRANSCODING = ("topk", "batchtopk", "matryoshka", "jumprelu")
 UNIT_ROWS = tuple(sorted(set(TABLE) - {"l1-norm"}))
+OFTEN = ("topk", "relu", "jumprelu")
+"""Those with which every test run tries long trainings: one that picks, one that resamples, one with thresholds."""
 each_architecture = pytest.mark.parametrize("arch", sorted(TABLE))
 each_transcoding = pytest.mark.parametrize("arch", TRANSCODING)
+each_trained_long, each_transcoding_long = (
+    pytest.mark.parametrize(
+        "arch", [one if one in OFTEN else pytest.param(one, marks=pytest.mark.slow) for one in all_]
+    )
+    for all_ in (sorted(TABLE), TRANSCODING)
+)
 each_token_norm = pytest.mark.parametrize("how", ["layer_norm", "rms_norm"])
 each_with_unit_rows = pytest.mark.parametrize("arch", UNIT_ROWS)
 

@@ -87,7 +87,9 @@ def visiting(run: Path, size: tuple[int, int], folder: Path, model: str = "") ->
         assert app.wait() == 0
 
 
-@pytest.fixture(params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.fixture(
+    params=[SIZES[0], pytest.param(SIZES[1], marks=pytest.mark.slow)], ids=lambda size: f"{size[0]}x{size[1]}"
+)
 def seen(evil: Sample, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seen]:
     with visiting(evil.run.path, request.param, tmp_path, "quick evil") as there:
         yield there

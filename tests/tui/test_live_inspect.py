@@ -8,6 +8,7 @@ from textual.pilot import Pilot
 
 from monosem_tui.draw.spans import HEAT_UNDER, HUES, HUES_UNDER, Role
 from monosem_tui.live.model_client import Phase
+from monosem_tui.model.context_borders import BORDER
 from monosem_tui.model.document import passage, place_of
 from monosem_tui.pages.inspect_page import counterpart, token_roles
 from monosem_tui.screens.live.screen import LiveScreen
@@ -152,7 +153,7 @@ async def test_an_answer_to_another_text_is_not_shown(make_app: MakeApp, monkeyp
     pretend(monkeypatch)
     async with make_app().run_test(size=(120, 40)) as pilot:
         screen = await live(pilot)
-        await pilot.press("i", "p", *keys("a b c d"), "enter", "p", *keys(" e f"), "enter")
+        await pilot.press("i", "p", *keys("a b c d"), "enter", "p", "end", *keys(" e f"), "enter")
         await read(pilot, screen)
         assert len(screen.inspection.looked.reads) == 7
 
@@ -286,3 +287,30 @@ async def test_a_text_of_ones_own_is_painted_by_the_feature_of_the_page(
         assert f"coloured by  {feature} " in screen_text(pilot)
         await pilot.press("escape", "escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, LiveScreen))
+
+
+async def test_what_is_typed_takes_the_place_of_the_text_before(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("p", *keys("the sea"), "enter", "p", "x")
+        assert screen.input.text == "x"
+        await pilot.press("escape", "i", "p", *keys("a b"), "enter", "p", "end", "c")
+        assert screen.input.text == "a bc"
+        await pilot.press("escape", "p", "d")
+        assert screen.input.text == "d"
+
+
+async def test_another_context_begins_with_a_border(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        looked = (await live(pilot)).inspection.looked
+        opener, word = ReadToken(0, False, (), 0), ReadToken(8, True, (), 0)
+        looked.stored = (opener, word, opener, word)
+        texts = [piece.text for row in looked.rows(60) for piece in row]
+        assert texts.count(BORDER) == 1
+        assert texts[0] == "<|endoftext|>"
+        looked.stored = (word, opener, word)  # a special token in the text
+        assert BORDER not in [piece.text for row in looked.rows(60) for piece in row]

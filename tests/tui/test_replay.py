@@ -99,7 +99,9 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return made.run
 
 
-@pytest.mark.parametrize("size", [(60, 20), (120, 36)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    "size", [pytest.param((60, 20), marks=pytest.mark.slow), (120, 36)], ids=lambda size: f"{size[0]}x{size[1]}"
+)
 def test_a_visit(size: tuple[int, int], original: RunFolder, tmp_path: Path) -> None:
     run = RunFolder(Path(shutil.copytree(original.path, tmp_path / "runs" / "visited")))
     here, screen = tmp_path / "here", WireScreen(*size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,19 @@ def test_points_stand_where_their_values_are() -> None:
     lines = list(map(text_of, points_chart(np.array([0.0, 40.0]), np.array([0.5, 1.0]), ["a", "b"], 44, 6)))
     assert (lines[0].index("b"), lines[5].index("a")) == (43, 4)
     assert lines[6].startswith("   └0")
+
+
+def test_points_that_coincide_are_all_drawn() -> None:
+    lines = points_chart(np.array([16.0] * 3), np.array([0.95] * 3), ["a", "b", "c"], 44, 6, most=1.0)
+    assert [text for text in ("".join(sorted(text_of(spans)[6:].strip())) for spans in lines[:6]) if text] == ["abc"]
+
+
+@pytest.mark.parametrize("value", [0.2, 0.95, 0.999, 1.0])
+def test_the_axis_of_a_single_value_is_close_around_it(value: float) -> None:
+    lines = [text_of(spans) for spans in points_chart(np.array([16.0]), np.array([value]), ["a"], 44, 6, most=1.0)]
+    ticks = [float(match[1]) for text in lines if (match := re.match(r" *([\d.]+)┤", text))]
+    assert ticks
+    assert value * 0.85 <= min(ticks) <= max(ticks) <= 1.0
 
 
 @pytest.fixture

@@ -507,3 +507,13 @@ async def test_health_of_a_file_by_itself(make_app: MakeApp, tmp_path: Path) -> 
         assert "DENSITY" in screen_text(pilot)
         assert "a features.h5 by itself" in screen_text(pilot)
     run.store.close()
+
+
+async def test_each_screen_says_once_that_it_is_there(make_app: MakeApp) -> None:
+    app, shown = make_app(), list[str]()
+    app._on_shown = lambda: shown.append(app.screen.VIEW)  # type: ignore[attr-defined]
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key in ("1", "4", "1", "4"):
+            await pilot.press(key)
+            await pilot.pause()
+        assert shown == ["browse", "health"]

@@ -20,6 +20,7 @@ _KNOWN = re.compile(
     | \x1b\[ \? (?P<modes>[0-9;]+) [hl]
     | \x1b\[ \? (?P<asked>2026|2048) \$ p
     | \x1b\[ (?P<erase>[0-2]?) J
+    | \x1b\[ (?P<blanks>[0-9]+) X
     | \x1b\[ (?P<keys>[<>=] [0-9;]* u)
     | \x1b\] (?P<pointer>22;default) \x07
     | \x1b\] 52;c; (?P<copy>[A-Za-z0-9+/=]*) \x07
@@ -90,6 +91,10 @@ class WireScreen:
             assert 0 <= self._y < self.height and 0 <= self._x < self.width, found[0]
         elif found["modes"] is not None:
             assert set(found["modes"].split(";")) <= MODES, found[0]
+        elif found["blanks"] is not None:
+            end = self._x + int(found["blanks"])
+            assert end <= self.width, found[0]
+            self.rows[self._y][self._x : end] = [" "] * int(found["blanks"])
         elif found["erase"] is not None:
             self.rows = [[" "] * self.width for _ in range(self.height)]
         elif found["copy"] is not None:

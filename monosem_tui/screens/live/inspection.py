@@ -7,10 +7,18 @@ from functools import partial
 
 from monosem_tui.draw.heat import default_rendering
 from monosem_tui.draw.numbers import count
+from monosem_tui.draw.spans import Line
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.live.model_client import Phase, no_template
 from monosem_tui.model.document import Passage, passage, place_of
-from monosem_tui.pages.inspect_page import MOST_HUES, InspectedText, Looked, inspect_lines, stored_tokens
+from monosem_tui.pages.inspect_page import (
+    MOST_HUES,
+    InspectedText,
+    Looked,
+    inspect_lines,
+    pointed_line,
+    stored_tokens,
+)
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.part import ScreenPart
 from monosem_tui.screens.resting_card import RestingCard
@@ -34,8 +42,9 @@ class Inspection(ScreenPart):
         self._followed: int | None = None
         """The feature whose card is shown, or read."""
         self.looked.card = lambda: self._card.card
+        self.looked.opened = store.spec.excluded == "bos"
         self.looked.rendering = default_rendering(session.palette.used)
-        self.view = CellView(session.palette, partial(inspect_lines, self.looked), shown=False)
+        self.view = CellView(session.palette, partial(inspect_lines, self.looked), self._pointed, shown=False)
         self._shown_text: object = None
         self.needs = {Need.READ: lambda: self.looked.feature is not None}
 
@@ -96,6 +105,16 @@ class Inspection(ScreenPart):
         if self.looked.ablated and shown.text and not known and not self.looked.stored:
             self._talk.inspect(shown.text, TOP_ABLATED, ablate=True, chat=shown.chat)
 
+    def _pointed(self, x: int, y: int) -> Line:
+        token = self.looked.token_at(x, y)
+        return () if token is None else pointed_line(self.looked, token)
+
+    def point(self, x: int, y: int) -> None:
+        """Go to the token at a cell of the page."""
+        token = self.looked.token_at(x, y)
+        if token is not None:
+            self.action_look(token - self.looked.token, 0)
+
     def action_look(self, tokens: int, rows: int) -> None:
         """Go to another token, or to another of its features."""
         self.looked.move(tokens, rows)
@@ -141,7 +160,7 @@ class Inspection(ScreenPart):
         """Type a text to look at; the model is loaded meanwhile."""
         if self._connection.has_model:
             self._talk.wake_up()
-            self._connection.ask("text", self.looked.asked.text, self.read)
+            self._connection.ask("text", self.looked.asked.text, self.read, selected=True)
 
     def action_as_chat(self) -> None:
         """Read a typed text as a chat, or as it is; one that has been typed is read again."""

@@ -67,6 +67,8 @@ class LiveScreen(MonosemScreen):
         """Go to the token that was clicked."""
         if event.view is self.writing.view:
             self.writing.point(event.x, event.y)
+        elif event.view is self.inspection.view:
+            self.inspection.point(event.x, event.y)
 
     def action_inspect(self) -> None:
         """Show any text through the features, or writing again."""

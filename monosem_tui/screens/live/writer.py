@@ -14,7 +14,7 @@ from monosem_tui.live.sampling_text import DEFAULT, changed, in_words, written
 from monosem_tui.live.tray import strengths
 from monosem_tui.model.session_state import LiveMemory, Memory
 from monosem_tui.pages.live_contents import Shown
-from monosem_tui.pages.live_page import live_lines
+from monosem_tui.pages.live_page import live_lines, pointed_words
 from monosem_tui.pages.live_paint import PaintKind
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.tray import ClampTray
@@ -43,7 +43,9 @@ class WritingControl(ScreenPart):
         kept = self._host.session.memory.live
         shown.prompt, shown.sampling = kept.prompt, _sampling(kept.sampling)
         shown.chat, shown.system = kept.chat, kept.system
-        self.view = CellView(self._host.session.palette, partial(live_lines, shown), shown=True)
+        self.view = CellView(
+            self._host.session.palette, partial(live_lines, shown), partial(pointed_words, shown), shown=True
+        )
         self._strengths, self._swept_feature = "", -1
         self.needs = {
             Need.TEXT: lambda: len(self._talk.writing) > 0,
@@ -223,7 +225,7 @@ class WritingControl(ScreenPart):
 
     def point(self, x: int, y: int) -> None:
         """Go to the token at a cell of the page."""
-        token = self.shown.token_at(x, y)
+        token = self.shown.token_at(x, y, behind=True)
         if token is not None:
             self.shown.cursor = token
             self._connection.redraw()
@@ -292,7 +294,7 @@ class WritingControl(ScreenPart):
         """Type a prompt; the model is loaded meanwhile."""
         if self._connection.has_model:
             self._talk.wake_up()
-            self._connection.ask("prompt", self.shown.prompt, self._take_prompt)
+            self._connection.ask("prompt", self.shown.prompt, self._take_prompt, selected=True)
 
     def _take_prompt(self, text: str) -> None:
         self.shown.prompt = text

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 from engine.commands import demo
 from engine.commands import train_lm as lm_module
 from engine.commands.demo import make_demo
+from engine.commands.train_lm import LmReport
 from engine.jobs.subject import Subject
 from engine.jobs.train_settings import resolved
 from engine.lm.trainer import LmTrainer, network_config
@@ -20,6 +21,7 @@ from engine.training.trainer import SaeTrainer
 from store.index.reader import FeatureStore
 from store.run.folder import RunFolder
 from store.verify.run_check import verify_run
+from tests.tiny_text import write_corpus
 
 SMALL_LM = {"vocab": 300, "tokens": 30_000, "batch": 256, "context": 32, "d_model": 16, "heads": 2, "samples": 0}
 SMALL_SAE = {"d_sae": 48, "k": 4, "tokens": 4000, "batch": 100, "index_tokens": 1500}
@@ -29,12 +31,30 @@ class Killed(BaseException):
     """An interruption at a bad moment."""
 
 
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("text") / "text.txt")
+
+
+def make_smaller(text: Path, patch: pytest.MonkeyPatch) -> None:
+    """Leave the demo its own kind of model, site and architecture, but on a small text and at small sizes."""
+    here = {"data": str(text), "device": "cpu", "checkpoint_every": 10}
+    patch.setattr(demo, "LM", demo.LM.changed(**SMALL_LM, **here))
+    patch.setattr(demo, "SAE", demo.SAE.changed(**SMALL_SAE, **here))
+
+
 @pytest.fixture
-def small_demo(tiny_text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The demo with its own kind of model, site and architecture, but on a small text and at small sizes."""
-    here = {"data": str(tiny_text), "device": "cpu", "checkpoint_every": 10}
-    monkeypatch.setattr(demo, "LM", demo.LM.changed(**SMALL_LM, **here))
-    monkeypatch.setattr(demo, "SAE", demo.SAE.changed(**SMALL_SAE, **here))
+def small_demo(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_smaller(text, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def made(text: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, LmReport | None]:
+    """A demo that went through, and what it said; tests only read it."""
+    run = RunFolder(tmp_path_factory.mktemp("made") / "runs" / "demo")
+    with pytest.MonkeyPatch.context() as patch:
+        make_smaller(text, patch)
+        return run, make_demo(run, Silent())
 
 
 def test_the_engine_takes_its_settings() -> None:
@@ -48,10 +68,8 @@ def test_the_engine_takes_its_settings() -> None:
     assert sae.data == lm.data == "stdlib"
 
 
-@pytest.mark.usefixtures("small_demo")
-def test_it_makes_a_whole_run(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "runs" / "demo")
-    report = make_demo(run, Silent())
+def test_it_makes_a_whole_run(made: tuple[RunFolder, LmReport | None]) -> None:
+    run, report = made
     assert report is not None
     assert report.held_out_loss < report.unigram_entropy
     assert AutoModelForCausalLM.from_pretrained(run.model).config.n_layer == 1
@@ -69,9 +87,8 @@ def test_it_makes_a_whole_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_demo")
-def test_made_already_it_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = RunFolder(tmp_path / "demo")
-    make_demo(run, Silent())
+def test_made_already_it_does_nothing(made: tuple[RunFolder, LmReport | None], monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = made
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     for place in (LmTrainer, SaeTrainer):
         monkeypatch.setattr(place, "step", lambda *args: pytest.fail("trained again"))
@@ -80,13 +97,14 @@ def test_made_already_it_does_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("small_demo")
-def test_interrupted_anywhere_it_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_anywhere_it_goes_on_to_the_same_end(
+    made: tuple[RunFolder, LmReport | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed in the tokenizer, in both trainings, before the evaluation; each time the same call again.
 
     It goes on with what it was begun with, even where a later version's demo asks for something else.
     """
-    whole, run = RunFolder(tmp_path / "one" / "demo"), RunFolder(tmp_path / "two" / "demo")
-    make_demo(whole, Silent())
+    whole, run = made[0], RunFolder(tmp_path / "two" / "demo")
     lm_step, sae_step = LmTrainer.step, SaeTrainer.step
 
     def lm_dies(self: LmTrainer, batch: Any) -> torch.Tensor:

@@ -52,9 +52,9 @@ def test_these_trainings_cover_several_epochs_forwards_and_shards(place: Place) 
     ("arch", "changes"),
     [
         ("topk", {}),
-        ("relu", {}),
+        pytest.param("relu", {}, marks=pytest.mark.slow),
         ("topk", {"packing": "documents"}),
-        ("topk", {"buffer": 5000}),
+        pytest.param("topk", {"buffer": 5000}, marks=pytest.mark.slow),
         ("relu", {"buffer": 64, "batch": 150}),
         ("topk", {"site": "mlp_act", "layer": 0, "seed": 11}),
     ],
@@ -79,11 +79,11 @@ def test_cached_and_streamed_training_are_one_with_the_sizes_in_use(
 ) -> None:
     """Forwards of 8 192 tokens, of which the last is cut, and the buffer, batch and size that are the defaults."""
     monkeypatch.undo()
-    settings = place.subject(tokens=30_000, index=False)
+    settings = place.subject(tokens=18_000, index=False)
     streamed = place.train("streamed", **settings)
-    shards = place.extract("acts", tokens=30_000)
-    cached = place.train("cached", tokens=30_000, index=False, seed=5, device="cpu", activations=str(shards.path))
-    assert len(steps_logged(streamed)) == 30_000 // 256
+    shards = place.extract("acts", tokens=18_000)
+    cached = place.train("cached", tokens=18_000, index=False, seed=5, device="cpu", activations=str(shards.path))
+    assert len(steps_logged(streamed)) == 18_000 // 256
     assert timeless(cached) == timeless(streamed)
     assert_same(load_sae(cached.sae).tensors, load_sae(streamed.sae).tensors)
 
@@ -104,16 +104,19 @@ def test_another_seed_is_another_training(place: Place) -> None:
     assert timeless(one)[-2]["loss"] != timeless(other)[-2]["loss"]
 
 
-@pytest.mark.parametrize(("arch", "source"), [("topk", "streamed"), ("relu", "streamed"), ("batchtopk", "cached")])
+@pytest.mark.parametrize(
+    ("arch", "source", "stops"),
+    [("topk", "streamed", (1, 93)), ("relu", "streamed", (20, 51)), ("batchtopk", "cached", (51,))],
+)
 def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(
-    place: Place, arch: str, source: str, monkeypatch: pytest.MonkeyPatch
+    place: Place, arch: str, source: str, stops: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop.TrainLoop, "log_points", 13)  # every seventh of 93 steps is logged, and the last
     settings = place.settings(arch)
     if source == "cached":
         settings["activations"] = str(place.extract("acts").path)
     whole = place.train("whole", **settings)
-    for stop in (1, 20, 51, 93):  # ReLU resamples behind 11, 23, 34 and 46
+    for stop in stops:  # ReLU resamples behind 11, 23, 34 and 46
         name = f"stopped-{stop}"
         with after_step(stop, ask_to_stop), pytest.raises(KeyboardInterrupt):
             place.train(name, **settings)

@@ -54,14 +54,20 @@ def random_transcoder(subject: Subject, *, skip: bool = False) -> SaeWeights:
     return SaeWeights(spec, {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()})
 
 
-@pytest.mark.parametrize("skip", [False, True])
+CASES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("llama", {"site": "mlp_in", "site_out": "mlp_out"}),
+    ("gpt2", {"site": "mlp_in", "site_out": "mlp_out", "layer": 1}),
+    ("llama", {"site": "mlp_act", "site_out": "resid_post", "layer_out": 1}),
+    ("gemma2", {"site": "resid_pre", "site_out": "resid_mid", "layer_out": 1}),
+)
+
+
 @pytest.mark.parametrize(
-    ("family", "settings"),
+    ("family", "settings", "skip"),
     [
-        ("llama", {"site": "mlp_in", "site_out": "mlp_out"}),
-        ("gpt2", {"site": "mlp_in", "site_out": "mlp_out", "layer": 1}),
-        ("llama", {"site": "mlp_act", "site_out": "resid_post", "layer_out": 1}),
-        ("gemma2", {"site": "resid_pre", "site_out": "resid_mid", "layer_out": 1}),
+        pytest.param(*case, skip, marks=[] if skip == bool(number % 2) else [pytest.mark.slow])
+        for number, case in enumerate(CASES)
+        for skip in (False, True)
     ],
 )
 def test_every_figure(family: str, settings: dict[str, Any], skip: bool) -> None:

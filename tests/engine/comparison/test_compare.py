@@ -56,7 +56,7 @@ def compared(one: CutText, other: CutText, settings: CompareSettings = SETTINGS)
         return compare(IndexedRun("a", a), IndexedRun("b", b), settings, Silent()), units
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
 @pytest.mark.parametrize("kinds", [{}, {"opened": False}, {"spaced": True}, {"tokenizer": "changing"}])
 @pytest.mark.parametrize("unit, value", [("token", "max"), ("word", "max"), ("word", "sum"), ("word", "last")])
 def test_every_figure_equals_a_dense_computation(
@@ -214,7 +214,7 @@ def units_by_hand(cuts: tuple[CutText, CutText], documents: list[bytes], unit: s
 
 
 @pytest.mark.parametrize("unit", ["token", "word"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 @pytest.mark.parametrize(
     "kinds", [("plain", "plain"), ("plain", "changing"), ("located", "changing"), ("changing", "changing")]
 )

@@ -321,7 +321,7 @@ def test_a_training_on_an_array_that_was_broken_off_ends_as_if_it_had_not_been(t
     np.save(tmp_path / "x.npy", sparse_rows().astype(np.float16))
     changes: dict[str, Any] = {} if arch == "topk" else {"arch": "relu", "k": None, "l1": 3.0, "dead_after": 200}
     whole = trained(tmp_path / "whole", **changes)
-    for stop in (1, 30, 100, 150) if arch == "topk" else (30,):
+    for stop in (1, 100) if arch == "topk" else (30,):
         run = RunFolder(tmp_path / f"stopped-{stop}")
         with after_step(stop, ask_to_stop), pytest.raises(KeyboardInterrupt):
             trained(run.path, **changes)
@@ -330,7 +330,7 @@ def test_a_training_on_an_array_that_was_broken_off_ends_as_if_it_had_not_been(t
         assert_same(load_sae(run.sae).tensors, load_sae(whole.sae).tensors)
         assert timeless(run) == timeless(whole)
         assert run.record().evaluation == whole.record().evaluation
-    for died in (4, 77):
+    for died in (4, 77) if arch == "topk" else (77,):
         with after_step(died, kill), pytest.raises(Killed):
             trained(tmp_path / "killed", resume=(tmp_path / "killed").exists(), checkpoint_every=9, **changes)
     train(RunFolder(tmp_path / "killed"), TrainSettings(), Silent(), resume=True)

@@ -68,8 +68,7 @@ def encoding() -> Encoding:
     return Encoding(tokenizer, 0, 0)
 
 
-@pytest.mark.parametrize("split", ["heldout", "train"])
-@pytest.mark.parametrize("opened", [True, False], ids=["bos", "closed"])
+@pytest.mark.parametrize(("split", "opened"), [("heldout", True), ("train", False)], ids=["bos", "closed"])
 def test_packed_contexts_by_counting_characters(encoding: Encoding, split: Split, opened: bool) -> None:
     """Documents go over the ends of contexts; the corpus is ASCII, so bytes of tokens are characters."""
     if not opened:

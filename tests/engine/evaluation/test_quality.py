@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,6 @@ from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
 from store.run.spec import SaeSpec
 from store.run.weights import SaeWeights
-from tests.engine.architectures import each_token_norm
 from tests.engine.small import Texts, random_texts, subject_of, words
 from tests.engine.tiny_models import tiny
 from tests.engine.trained import (
@@ -194,9 +194,20 @@ def gpt2_subject(**settings: Any) -> Subject:
     return subject_of(tiny("gpt2"), random_texts(60, longest=30), "eos", context=CONTEXT, layer=1, **settings)
 
 
-@pytest.mark.parametrize("split", ["heldout", "train"])
-@pytest.mark.parametrize("arch", ["topk", "relu", "batchtopk", "jumprelu"])
-@pytest.mark.parametrize("site", ["resid_post", "resid_mid", "mlp_act"])
+OFTEN = {("resid_post", arch, "heldout") for arch in ("topk", "relu", "batchtopk", "jumprelu")}
+OFTEN |= {("resid_mid", "topk", "heldout"), ("mlp_act", "topk", "heldout"), ("resid_post", "topk", "train")}
+"""Each site, architecture and split once."""
+
+
+@pytest.mark.parametrize(
+    ("site", "arch", "split"),
+    [
+        pytest.param(*one, marks=[] if one in OFTEN else [pytest.mark.slow])
+        for one in product(
+            ("resid_post", "resid_mid", "mlp_act"), ("topk", "relu", "batchtopk", "jumprelu"), ("heldout", "train")
+        )
+    ],
+)
 def test_every_figure(site: str, arch: str, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     small_forwards(monkeypatch)
     subject = small_subject(site=site)
@@ -204,8 +215,7 @@ def test_every_figure(site: str, arch: str, split: Split, monkeypatch: pytest.Mo
     assert_same(measured(subject, weights, split, 300), by_hand(subject, weights, split, contexts_for(subject, split)))
 
 
-@each_token_norm
-@pytest.mark.parametrize("arch", ["topk", "relu"])
+@pytest.mark.parametrize(("arch", "how"), [("topk", "layer_norm"), ("relu", "rms_norm")])
 def test_every_figure_where_tokens_are_normalised(arch: str, how: str) -> None:
     subject = small_subject(site="resid_post")
     weights = random_weights(subject, arch=arch)

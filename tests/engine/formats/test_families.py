@@ -115,7 +115,8 @@ def test_gemma_scope_2(
     Wanted(case, fitted, x_ND, x_ND, site).check(source, tmp_path / "run")
     (source / "config.json").unlink()
     assert (read(source).model, read(source).stated.l0) == ("google/gemma-3-270m", None)
-    Wanted(case, fitted, x_ND, x_ND, site).check(source, tmp_path / "again")
+    if family == "gemma3_text":
+        Wanted(case, fitted, x_ND, x_ND, site).check(source, tmp_path / "again")
 
 
 @pytest.mark.parametrize("skips", [False, True])

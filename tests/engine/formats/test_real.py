@@ -32,7 +32,9 @@ def contexts(lm: LanguageModel) -> ContextBatch:
     return last_contexts(stories_tokens(lm))
 
 
-@pytest.mark.parametrize(("name", "explained"), [("saelens_topk", 0.920), ("sparsify_topk", 0.939)])
+@pytest.mark.parametrize(
+    ("name", "explained"), [("saelens_topk", 0.920), pytest.param("sparsify_topk", 0.939, marks=pytest.mark.slow)]
+)
 def test_the_stated_figures(lm: LanguageModel, contexts: ContextBatch, name: str, explained: float) -> None:
     foreign = read(shared_path(f"formats/{name}"))
     assert foreign.hook in ("model.layers.2", "")
@@ -67,7 +69,7 @@ def test_imported_indexed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert store.columns.count_F.sum() / store.n_counted == pytest.approx(16.0, abs=0.01)
 
 
-@pytest.mark.parametrize("layer", [*(pytest.param(layer, marks=pytest.mark.slow) for layer in (0, 4)), 1, 3])
+@pytest.mark.parametrize("layer", [*(pytest.param(layer, marks=pytest.mark.slow) for layer in (0, 3, 4)), 1])
 def test_a_wrong_layer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], layer: int) -> None:
     """One layer off or two, it is the file's own that is named, and no neighbour of the one that was given."""
     model, text = shared_path("models/stories260K"), shared_path("text/tinystories_sample_2MB.txt")
@@ -96,7 +98,7 @@ def test_a_dictionary_of_another_model_is_doubted(tmp_path: Path, capsys: pytest
         assert "check     doubtful: another model? " in said and "likely" not in said, said
 
 
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("turned", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_file_of_any_names(tmp_path: Path, capsys: pytest.CaptureFixture[str], turned: bool) -> None:
     """Refused with its tensors and the way in; then imported by that, either way round, and called right."""
     state = load_file(shared_path("formats/sparsify_topk") / "sae.safetensors")

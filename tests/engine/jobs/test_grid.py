@@ -93,10 +93,13 @@ SWEEP: list[dict[str, Any]] = [
     {"arch": "jumprelu", "site": "resid_mid", "layer": 0, "site_out": "resid_post", "layer_out": 1},
 ]
 
+SHORT = {"tokens": 48 * 64}
+"""48 steps."""
+
 
 def jobs(place: Place, prefix: str, sweep: list[dict[str, Any]] = SWEEP, **shared: Any) -> list[train.Job]:
     """One for each entry, in runs called `prefix` and its number."""
-    known = [place.settings(**(shared | one)) for one in sweep]
+    known = [place.settings(**(SHORT | shared | one)) for one in sweep]
     return [train.Job(place.run(f"{prefix}{number}"), TrainSettings(**one)) for number, one in enumerate(known)]
 
 
@@ -108,7 +111,7 @@ def train_all(place: Place, prefix: str, *, resume: bool = False, **shared: Any)
 
 def alone(place: Place, number: int, **shared: Any) -> RunFolder:
     """One of the sweep, by itself, with the buffer that the sweep had."""
-    return place.train(f"alone{number}", **place.settings(**(shared | SWEEP[number])))
+    return place.train(f"alone{number}", **place.settings(**(SHORT | shared | SWEEP[number])))
 
 
 def same(found: RunFolder, expected: RunFolder) -> None:
@@ -156,22 +159,21 @@ def asked_once() -> Callable[[SaeTrainer], None]:
     return ask
 
 
-def test_stopped_together_they_go_on_together_or_alone(place: Place) -> None:
+@pytest.mark.parametrize("stop", [20, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (1, 48))])
+def test_stopped_together_they_go_on_together_or_alone(place: Place, stop: int) -> None:
     whole = train_all(place, "whole", buffer=700)
-    for stop in (1, 40, 93):
-        name = f"broken-at-{stop}-"
-        with after_step(stop, asked_once()), pytest.raises(KeyboardInterrupt):
-            train_all(place, name, buffer=700)
-        for number in range(len(whole)):
-            assert list(checkpoints(place.run(f"{name}{number}").checkpoints)) == [stop]
-        first = jobs(place, name, buffer=700)[3]
-        train.train(first.run, TrainSettings(), Silent(), resume=True)
-        same(first.run, whole[3])
-        spoken = Spoken()
-        train.train_all(jobs(place, name, buffer=700), spoken, resume=True)
-        assert f"{first.run.path} is trained already" in spoken.said
-        for number, run in enumerate(whole):
-            same(place.run(f"{name}{number}"), run)
+    with after_step(stop, asked_once()), pytest.raises(KeyboardInterrupt):
+        train_all(place, "broken", buffer=700)
+    for number in range(len(whole)):
+        assert list(checkpoints(place.run(f"broken{number}").checkpoints)) == [stop]
+    first = jobs(place, "broken", buffer=700)[3]
+    train.train(first.run, TrainSettings(), Silent(), resume=True)
+    same(first.run, whole[3])
+    spoken = Spoken()
+    train.train_all(jobs(place, "broken", buffer=700), spoken, resume=True)
+    assert f"{first.run.path} is trained already" in spoken.said
+    for number, run in enumerate(whole):
+        same(place.run(f"broken{number}"), run)
 
 
 def test_killed_while_checkpoints_are_written(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,20 +197,20 @@ def test_killed_while_checkpoints_are_written(place: Place, monkeypatch: pytest.
     monkeypatch.setattr(activations, "FORWARD_TOKENS", 256)
     spoken = Spoken()
     train.train_all(jobs(place, "broken", buffer=700, checkpoint_every=20), spoken, resume=True)
-    assert "resumed at step 20 of 93" in spoken.said
+    assert "resumed at step 20 of 48" in spoken.said
     for number, run in enumerate(whole):
         assert timeless(place.run(f"broken{number}")) == timeless(run)
         assert_same(load_sae(place.run(f"broken{number}").sae).tensors, load_sae(run.sae).tensors)
 
 
 def test_trained_apart_they_have_no_step_in_common(place: Place) -> None:
-    with after_step(30, asked_once()), pytest.raises(KeyboardInterrupt):
+    with after_step(10, asked_once()), pytest.raises(KeyboardInterrupt):
         train_all(place, "broken", buffer=700)
-    with after_step(50, kill), pytest.raises(Killed):
+    with after_step(20, kill), pytest.raises(Killed):
         place.train("broken1", resume=True, checkpoint_every=None)
-    with after_step(60, ask_to_stop), pytest.raises(KeyboardInterrupt):
+    with after_step(30, ask_to_stop), pytest.raises(KeyboardInterrupt):
         place.train("broken1", resume=True)
-    with pytest.raises(MonosemError, match="broken1 is at step 60, where not all of the others are") as caught:
+    with pytest.raises(MonosemError, match="broken1 is at step 30, where not all of the others are") as caught:
         train_all(place, "broken", resume=True, buffer=700)
     assert "`resume=True` `out=" in (caught.value.hint or "")
 

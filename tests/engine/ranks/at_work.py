@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +47,8 @@ WIDE: dict[str, Any] = {
 }
 STEERED: dict[str, dict[str, Any]] = {"gated": {"l1": 4.0}, "l1-norm": {"l1": 2.0}, "relu": {"l1": 4.0}}
 """Sparsity at which features die, so that AuxK and resampling have something to do; for the others k is 3."""
+OFTEN = ("topk", "jumprelu", "matryoshka", "relu")
+"""Architectures that two ranks train; four train them all."""
 RESUMED = ("matryoshka", "relu")
 """Architectures that are broken off and resumed: one that chooses among all features, one that resamples."""
 BROKEN_AT = 13
@@ -165,9 +167,11 @@ def killed(patch: pytest.MonkeyPatch, ranks: Ranks = ALONE, steps: int = BROKEN_
     ranks.gathered(None)
 
 
-def train_all_architectures(folder: Folder, patch: pytest.MonkeyPatch, ranks: Ranks) -> None:
-    """Train every architecture, its features dealt to ranks; go on with what another number of them has begun."""
-    for arch in TABLE:
+def train_architectures(
+    folder: Folder, patch: pytest.MonkeyPatch, ranks: Ranks, architectures: Iterable[str] = OFTEN
+) -> None:
+    """Train architectures, their features dealt to ranks; go on with what another number of ranks has begun."""
+    for arch in architectures:
         folder.train_wide(f"wide-{ranks.number}", arch, ranks)
     for arch in RESUMED:
         with killed(patch, ranks):
@@ -192,7 +196,7 @@ def main(folder: Folder) -> None:
         folder.train_one("together-one", ranks)
         folder.sweep("together-sweep", ranks)
         folder.sweep("begun-alone-sweep", ranks, resume=True)
-        train_all_architectures(folder, patch, ranks)
+        train_architectures(folder, patch, ranks)
         with killed(patch, ranks, steps=4):
             folder.sweep("begun-together-sweep", ranks)
         with killed(patch, ranks):
@@ -210,7 +214,7 @@ def main(folder: Folder) -> None:
 def train_with_four(folder: Folder) -> None:
     """As one of four ranks, train every architecture with features dealt, and finish what one process has begun."""
     with small_pieces() as patch, joined() as ranks:
-        train_all_architectures(folder, patch, ranks)
+        train_architectures(folder, patch, ranks, TABLE)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from store.run.folder import RunFolder
 from store.run.shards import shard_path
 from store.run.weights import load_sae
 from store.settings.architectures import TABLE
-from tests.engine.ranks.at_work import RESUMED, Folder, killed, small_pieces, train_all_architectures
+from tests.engine.ranks.at_work import OFTEN, RESUMED, Folder, killed, small_pieces, train_architectures
 from tests.patience import eventually, wait_for_end
 
 
@@ -41,7 +41,7 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
         folder.sweep("alone-sweep")
         with killed(patch, steps=4 * 2):
             folder.sweep("begun-alone-sweep")
-        train_all_architectures(folder, patch, ALONE)
+        train_architectures(folder, patch, ALONE)
         with killed(patch):
             folder.index("begun-alone")
         with killed(patch):
@@ -99,7 +99,7 @@ def test_a_narrow_training_is_the_same_to_the_bit(worked: Folder) -> None:
     same_training(RunFolder(worked.path / "alone-one"), RunFolder(worked.path / "together-one"))
 
 
-@pytest.mark.parametrize("arch", sorted(TABLE))
+@pytest.mark.parametrize("arch", OFTEN)
 def test_features_are_trained_by_two(arch: str, worked: Folder) -> None:
     """Losses and explained variance are those of one process, up to rounding."""
     alone, together = (RunFolder(worked.path / f"wide-{number}-{arch}") for number in (1, 2))
@@ -127,7 +127,7 @@ def test_features_are_trained_by_four(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     with small_pieces() as patch:
         folder.prepare()
-        train_all_architectures(folder, patch, ALONE)
+        train_architectures(folder, patch, ALONE, TABLE)
         launch(4, "tests.engine.ranks.at_work", [str(tmp_path)])
         for arch in TABLE:
             similar_training(RunFolder(tmp_path / f"wide-1-{arch}"), RunFolder(tmp_path / f"wide-4-{arch}"))

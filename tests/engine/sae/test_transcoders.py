@@ -22,6 +22,7 @@ from tests.engine.architectures import (
     array,
     dense,
     each_transcoding,
+    each_transcoding_long,
     numbers,
     plain,
     random_sae,
@@ -96,7 +97,7 @@ def trained(arch: str, steps: int) -> SaeTrainer:
     return trainer
 
 
-@each_transcoding
+@each_transcoding_long
 def test_saved_weights_explain_raw_activations(arch: str) -> None:
     trainer = trained(arch, 400)
     for step in range(400):

@@ -162,8 +162,10 @@ def _signature(kernel: Any, rows: str, constants: dict[str, int]) -> dict[str, s
 
 @needs_triton
 @pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="Triton interprets, and does not compile")
-@pytest.mark.parametrize("rows", ["fp32", "bf16"])
-@pytest.mark.parametrize("capability", [80, 90])
+@pytest.mark.parametrize(
+    ("capability", "rows"),
+    [(80, "fp32"), (90, "bf16"), *(pytest.param(*one, marks=pytest.mark.slow) for one in ((80, "bf16"), (90, "fp32")))],
+)
 def test_the_kernels_compile(capability: int, rows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The interpreter forgives what the compiler does not; the compiler needs no GPU."""
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))

@@ -21,7 +21,7 @@ from store.run.folder import RunFolder, RunRecord
 from store.run.ordinary import load_limits
 from store.run.weights import load_sae
 from store.settings.train import TrainSettings
-from tests.engine.architectures import AIMED, each_architecture
+from tests.engine.architectures import AIMED, each_trained_long
 from tests.engine.broken_off import after_step, ask_to_stop, assert_same, timeless
 from tests.engine.training.test_loop import CPU, Noise
 from tests.engine.trainings import Spoken
@@ -56,7 +56,7 @@ def settings(array: Path, arch: str = "topk", **changes: Any) -> TrainSettings:
     return TrainSettings(activations=str(array), **(known | sparsity | changes))
 
 
-@each_architecture
+@each_trained_long
 def test_a_resumed_training_is_the_same_to_the_bit(arch: str, array: Path, tmp_path: Path) -> None:
     whole, broken, said = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "broken"), Spoken()
     train.train(whole, settings(array, arch), said, resume=False)

@@ -23,7 +23,15 @@ from engine.sae.relu import ReluSae
 from engine.training.optim import resample
 from engine.training.trainer import SaeTrainer, TrainerSettings
 from store.files.errors import WorkFailed
-from tests.engine.architectures import UNIT_ROWS, arrays, each_architecture, encoded_by_hand, plain_loss, sparsity
+from tests.engine.architectures import (
+    UNIT_ROWS,
+    arrays,
+    each_architecture,
+    each_trained_long,
+    encoded_by_hand,
+    plain_loss,
+    sparsity,
+)
 
 CPU = torch.device("cpu")
 
@@ -125,13 +133,13 @@ def test_inputs_are_drawn_by_the_square_of_their_loss() -> None:
     assert share_N.min() > 0.001
     counts: Counter[int] = Counter()
     start = deepcopy(sae.state_dict())
-    for seed in range(1500):
+    for seed in range(1000):
         sae.load_state_dict(start)
         resample(sae, optimizer, dead_F, x_ND, torch.Generator().manual_seed(seed))
         counts[int((directions_ND @ sae.W_dec[7]).argmax())] += 1
-    found, expected = np.array([counts[n] for n in range(4)]), 1500 * share_N
+    found, expected = np.array([counts[n] for n in range(4)]), 1000 * share_N
     assert ((found - expected) ** 2 / expected).sum() < 16.3  # p = 0.001
-    flat = share_N**0.5 / (share_N**0.5).sum() * 1500  # drawn by the loss itself, it would fail
+    flat = share_N**0.5 / (share_N**0.5).sum() * 1000  # drawn by the loss itself, it would fail
     assert ((found - flat) ** 2 / flat).sum() > 16.3
 
 
@@ -367,7 +375,7 @@ def planted(seed: int, n: int, directions_CD: Tensor) -> Tensor:
     return present_NC @ directions_CD + 2.0
 
 
-@each_architecture
+@each_trained_long
 def test_planted_concepts_are_found(arch: str) -> None:
     """64 directions in 32 dimensions: more concepts than dimensions, separable only by their sparsity."""
     directions_CD = torch.randn(64, 32, generator=torch.Generator().manual_seed(12_345))

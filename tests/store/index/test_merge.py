@@ -50,11 +50,11 @@ def test_bit_identical_for_any_memory(tmp_path: Path) -> None:
 def test_the_same_for_any_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CorpusColumns, "pool", 6)  # as with features of more than 1 024 entries
     monkeypatch.setattr(segment_columns, "ROWS", 7)
-    raw = random_raw(2, n_contexts=24)
-    merge(build_index(tmp_path / "whole", raw, 24), tmp_path / "whole.h5")
+    raw = random_raw(2, n_contexts=12)
+    merge(build_index(tmp_path / "whole", raw, 12), tmp_path / "whole.h5")
     whole = datasets(tmp_path / "whole.h5")
     assert_both_orders(tmp_path / "whole.h5", raw)
-    for per_segment in (1, 5, 23):
+    for per_segment in (1, 5, 11):
         index = build_index(tmp_path / str(per_segment), raw, per_segment)
         for memory in BUDGETS[:2]:
             merge(index, tmp_path / "cut.h5", memory)

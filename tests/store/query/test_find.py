@@ -123,7 +123,7 @@ def check_whole(found: Found, acts_NF: Dense, scored: Bools, matched: Bools) -> 
         assert found.union is None
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(cases(), st.sampled_from([3, 40, 1 << 20]))
 def test_every_score_is_brute_force(case: tuple[Raw, int, bool, Bools], entries: int) -> None:
     """Merged or in segments, whatever the block size: with 3, single features come in pieces.

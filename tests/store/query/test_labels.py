@@ -29,10 +29,12 @@ def contexts(*documents: list[list[int]], bos: bool = True) -> Raw:
     return Raw(4, made)
 
 
-def labelled(folder: Path, raw: Raw, file: Path, *, merged: bool = True) -> tuple[Labels, FeatureStore]:
+def labelled(
+    folder: Path, raw: Raw, file: Path, *, merged: bool = True, per_segment: int = 1
+) -> tuple[Labels, FeatureStore]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(raws, "vocabulary", lambda: Vocabulary.from_tokens(VOCAB))
-        build_store(folder / "run", raw, 1, merged=merged)
+        build_store(folder / "run", raw, per_segment, merged=merged)
     store = FeatureStore.open(folder / "run")
     return apply_labels(store, read_labels(str(file))), store
 
@@ -135,7 +137,7 @@ def test_every_token_of_a_large_corpus(tmp_path: Path) -> None:
     file = tmp_path / "labels.tsv"
     file.write_text("".join(f"{label}\t{text}\n" for text, label in chosen.items()))
     lines_too = {text for text in chosen if text in ("one", "two", "three")}
-    labels, store = labelled(tmp_path, contexts(*pieces), file)
+    labels, store = labelled(tmp_path, contexts(*pieces), file, per_segment=15)
     place = 0
     for text, both in zip(texts, pieces, strict=True):
         for ids in both:

@@ -265,7 +265,7 @@ CLAIMS = (
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(MANY_RAWS, st.integers(1, 6), st.booleans(), st.data())
 def test_every_number_is_counted_by_hand(raw: Raw, per_segment: int, merged: bool, data: st.DataObject) -> None:
     """Every claim on each of the indexes: to make one takes longer than to try them all."""

@@ -123,7 +123,7 @@ def naive(raw: Raw, pattern: str, bos: bool) -> tuple[list[bool], list[bool]]:
     return matched, ending
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(st.data(), st.booleans(), st.integers(1, 4), st.booleans(), st.sampled_from([1, 5, 999]))
 def test_text_against_a_naive_decoding(
     data: st.DataObject, bos: bool, per_segment: int, merged: bool, block: int

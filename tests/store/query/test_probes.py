@@ -43,7 +43,7 @@ def labels_of(label_T: np.ndarray) -> Labels:
 @pytest.mark.parametrize("merged", [True, False])
 def test_the_planted_feature_is_found_and_tells(tmp_path: Path, merged: bool) -> None:
     raw, label_T = corpus(0)
-    build_store(tmp_path / "run", raw, 3, merged=merged)
+    build_store(tmp_path / "run", raw, 40, merged=merged)
     with FeatureStore.open(tmp_path / "run") as store:
         found = sparse_probes(store, labels_of(label_T))
     assert [one.label for one in found.probes] == ["a", "b"]
@@ -56,7 +56,7 @@ def test_the_planted_feature_is_found_and_tells(tmp_path: Path, merged: bool) ->
 
 def test_labels_without_meaning_are_told_by_chance(tmp_path: Path) -> None:
     raw, _ = corpus(1)
-    build_store(tmp_path / "run", raw, 1, merged=True)
+    build_store(tmp_path / "run", raw, 40, merged=True)
     rng = np.random.default_rng(5)
     with FeatureStore.open(tmp_path / "run") as store:
         means = [sparse_probes(store, labels_of(rng.integers(0, 2, TEXTS))).mean_accuracy() for _ in range(20)]
@@ -66,7 +66,7 @@ def test_labels_without_meaning_are_told_by_chance(tmp_path: Path) -> None:
 def test_figures_equal_a_dense_computation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ranking from dense means; the fit against a long gradient descent on the same loss; blocks of any size."""
     raw, label_T = corpus(2)
-    build_store(tmp_path / "run", raw, 1, merged=True)
+    build_store(tmp_path / "run", raw, 40, merged=True)
     dense_TF = np.zeros((TEXTS, FEATURES))
     for number, tokens in enumerate(raw.contexts):
         for token in tokens:
@@ -101,7 +101,7 @@ def _slow_accuracy(value: np.ndarray, is_label: np.ndarray, chosen: np.ndarray) 
 
 def test_labels_of_few_texts_are_left_out_or_refused(tmp_path: Path) -> None:
     raw, label_T = corpus(0)
-    build_store(tmp_path / "run", raw, 1, merged=True)
+    build_store(tmp_path / "run", raw, 40, merged=True)
     rare_T = np.where(np.arange(TEXTS) < 5, 1, 0)
     with FeatureStore.open(tmp_path / "run") as store:
         with pytest.raises(MonosemError, match="no label has 10 texts"):

@@ -15,11 +15,12 @@ from monosem_tui.draw.sheet import NAME
 from monosem_tui.draw.spans import Role, text_of, width_of
 from monosem_tui.export.feature_html import as_html
 from monosem_tui.export.feature_markdown import as_markdown
-from monosem_tui.model.feature_card import ShownExample, feature_name, read_card
+from monosem_tui.model.example_choice import ExampleChoice
+from monosem_tui.model.feature_card import FeatureCard, ShownExample, feature_name, read_card
 from monosem_tui.model.feature_document import read_document
 from monosem_tui.model.feature_stats import read_figures
 from monosem_tui.model.open_run import OpenRun, headline
-from monosem_tui.pages.feature_charts import STRIP_END
+from monosem_tui.pages.feature_charts import BEGINS, STRIP_END, interval_starts
 from monosem_tui.pages.feature_page import PageLook, as_text, page, sheet
 from monosem_tui.pages.passage import frame, passage
 from store.index.segment import IndexPlan
@@ -27,6 +28,8 @@ from store.run.spec import SaeSpec
 from store.settings.features import ExampleSettings
 from tests.sample_run import Sample
 from tests.tui.draw.test_safe_text import assert_harmless
+
+LEGEND = f" · {BEGINS} intervals"
 
 
 @pytest.mark.parametrize("rendering", Rendering)
@@ -57,7 +60,9 @@ def test_charts_keep_together_at_any_width(log: bool, opened: OpenRun) -> None:
         texts = [text_of(spans) for spans in lines]
         at = next(number for number, text in enumerate(texts) if text.startswith("activations"))
         columns = next(n for n in (32, 16, 8) if cells >= NAME + n + STRIP_END)
-        assert texts[at].startswith(f" {activation(card.max)}", NAME + columns)
+        marks = len(interval_starts(card, columns)) if BEGINS in texts[at].removesuffix(LEGEND) else 0
+        assert texts[at].startswith(f" {activation(card.max)}", NAME + columns + marks)
+        texts[at] = texts[at].replace(BEGINS, "", marks)
         last = at + 1 + log
         assert texts[last].startswith("along corpus")
         assert [text.startswith("in log bins") for text in texts[at + 1 : last]] == [True] * log
@@ -68,6 +73,28 @@ def test_charts_keep_together_at_any_width(log: bool, opened: OpenRun) -> None:
         assert "log" in texts[at] or not log
         logits = next(text for text in texts if text.startswith("LOGIT EFFECT"))
         assert all(end in logits for end in ends)
+
+
+def activations(card: FeatureCard, cells: int) -> list[str]:
+    texts = [text_of(spans) for spans in sheet(card, None, cells, PageLook(Rendering.MARKS)).lines]
+    return [text for text in texts if text.startswith("activations")]
+
+
+@pytest.mark.parametrize("by_value", [False, True])
+def test_the_strip_is_marked_where_intervals_begin(by_value: bool, opened: OpenRun) -> None:
+    for intervals in (4, 12):
+        card = read_card(opened.store, opened.notes, 0, ExampleChoice(intervals=intervals, by_value=by_value))
+        lows = [section.interval.low for section in card.sections if section.interval is not None]
+        assert len(lows) >= 3
+        (text,) = activations(card, 97)
+        assert text.endswith(f" at zero{LEGEND}")
+        strip = text[NAME:].partition(f" {activation(card.max)} ")[0]
+        parts = strip.split(BEGINS)
+        assert len("".join(parts)) == 32
+        edges = np.cumsum([len(part) for part in parts])[:-1] * card.max / 32
+        assert all(np.abs(edges - low).min() <= card.max / 32 for low in sorted(lows)[1:] if low > card.max / 32)
+        assert all(min(abs(edge - low) for low in lows) <= card.max / 32 for edge in edges)
+        assert BEGINS not in activations(card, 40)[0] or intervals == 4
 
 
 def test_a_card_says_what_the_store_was_made_from(opened: OpenRun, sample: Sample) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
-from textual._compositor import ChopsUpdate
+from textual._compositor import ChopsUpdate, ReflowResult
 from textual._xterm_parser import XTermParser
-from textual.app import App
+from textual.app import App, ComposeResult
 from textual.events import Key, Paste
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
-from textual.widgets import Label
+from textual.widget import Widget
+from textual.widgets import Label, Static
 
 from monosem_tui.terminal.textual_patches import CellsUpdate, CurrentCompositor, PlainPastes
 from tests.hostile_run import ALL, PAYLOADS
@@ -83,6 +86,59 @@ def test_an_update_writes_its_cells_and_no_others(spans: list[tuple[int, int, in
         ]
     assert len(written[CellsUpdate]) < len(written[ChopsUpdate])
     assert "\x1b[0m\x1b[" not in written[CellsUpdate]
+
+
+def test_blanks_at_the_end_are_erased_where_no_style_shows() -> None:
+    console = Console(force_terminal=True, color_system="256")
+    dim, lit = Style(dim=True), Style(bgcolor="red")
+    for style, erased in ((None, True), (Style(), True), (dim, True), (lit, False), (Style(reverse=True), False)):
+        strip = Strip([Segment("sea", dim), Segment(" " * 30, style), Segment(" " * 10)], 43)
+        written = CellsUpdate([{0: strip}], [(0, 0, 43)], [[43]]).render_segments(console)
+        assert (" " * 20 in written) != erased
+        screen = WireScreen(43, 1)
+        screen.rows = [["x"] * 43]
+        screen.feed(written.encode())
+        assert screen.lines() == ["sea" + " " * 40]
+
+
+class Recording(CurrentCompositor):
+    """Keeps what is to be painted after a layout."""
+
+    dirty: ClassVar[set[Region]] = set()
+
+    def reflow(self, parent: Widget, size: Size) -> ReflowResult:
+        """Lay out."""
+        found = super().reflow(parent, size)
+        self.dirty.update(self._dirty_regions)
+        return found
+
+
+class Layers(App[None]):
+    """A widget, one over its last line that comes and goes, and one below."""
+
+    CSS = """
+    Screen { layers: default over; }
+    #panel { layer: over; dock: bottom; height: 2; display: none; }
+    Static { height: 1fr; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """The widgets."""
+        yield Static("below")
+        yield Static("panel", id="panel")
+        yield Static("last")
+
+
+async def test_a_panel_that_comes_and_goes_repaints_its_own_lines() -> None:
+    app = Layers()
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        app.screen._compositor.__class__ = Recording
+        for shown in (True, False):
+            Recording.dirty.clear()
+            app.query_one("#panel").display = shown
+            await pilot.pause()
+            assert Recording.dirty == {Region(0, 8, 40, 2)}
 
 
 async def test_after_a_full_update_nothing_is_written_twice() -> None:
