@@ -10,7 +10,7 @@ DASHBOARD_READY := $(DASHBOARD)/.installed
 WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format bench keys glossary pages screenshot clean
+.PHONY: help demo test pytest test-all check format bench keys glossary pages screenshot clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,7 +39,10 @@ check: $(READY)  ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check  ## everything a change must pass
+test: $(READY)  ## everything a change must pass
+	@$(MAKE) --no-print-directory -j2 check pytest
+
+pytest: $(READY)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not gpu" --durations=25
 
 test-all: check  ## the slow proofs too, and what the tests cover

@@ -59,9 +59,8 @@ class EntryList(ABC):
     @cached_property
     def by_feature(self) -> ByFeature:
         """The entries by feature. The sort is stable: sums have one order, and a resumed run gives the same bits."""
-        feature_E, entry_E = _sorted(self.feature_E, self.d_sae)
-        each_G = torch.arange(self.d_sae + 1, dtype=torch.int32, device=feature_E.device)
-        return ByFeature(entry_E, self.tokens_of(entry_E), torch.searchsorted(feature_E, each_G))
+        entry_E, start_G = _sorted(self.feature_E, self.d_sae)
+        return ByFeature(entry_E, self.tokens_of(entry_E), start_G)
 
     @cached_property
     def pieces(self) -> Pieces:
@@ -84,10 +83,14 @@ class EntryList(ABC):
 
 
 def _sorted(feature_E: Tensor, d_sae: int) -> tuple[Tensor, Tensor]:
-    """Return features in order, and the index of each. NumPy radix-sorts 16-bit numbers: ten times as fast."""
+    """Return the index of each entry in order of features, and where the entries of each feature begin.
+
+    NumPy radix-sorts 16-bit numbers: ten times as fast; and counting takes a tenth of searching for each feature.
+    """
     if feature_E.is_cpu and d_sae <= 1 << 16:
-        short_E = feature_E.numpy().astype(np.uint16)
-        entry_E = torch.from_numpy(np.argsort(short_E, kind="stable"))
-        return feature_E.int()[entry_E], entry_E
+        short_E, start_G = feature_E.numpy().astype(np.uint16), np.zeros(d_sae + 1, np.int64)
+        np.cumsum(np.bincount(short_E, minlength=d_sae), out=start_G[1:])
+        return torch.from_numpy(np.argsort(short_E, kind="stable")), torch.from_numpy(start_G)
     feature_E, entry_E = feature_E.int().sort(stable=True)
-    return feature_E, entry_E
+    each_G = torch.arange(d_sae + 1, dtype=torch.int32, device=feature_E.device)
+    return entry_E, torch.searchsorted(feature_E, each_G)
