@@ -98,7 +98,7 @@ def make_app(
     def make(
         run: OpenRun | None = None, palette: Palette | None = None, memory: Memory | None = None, **tuning: Any
     ) -> MonosemApp:
-        pace = Tuning(**{"rest": 0.01, "index": 0.02, "pause": 0.0} | tuning)
+        pace = Tuning(**{"rest": 0.01, "index": 0.1, "pause": 0.0} | tuning)
         known = palette or Palette(), memory or Memory()
         return MonosemApp(Session(run or opened, tmp_path / "runs", *known, tuning=pace))
 

@@ -47,7 +47,7 @@ def runs(original: Path, tmp_path: Path) -> Path:
 
 
 def app_on(make_app: MakeApp, path: Path, palette: Palette | None = None) -> MonosemApp:
-    return make_app(open_run(path), palette, comparisons=0.02)
+    return make_app(open_run(path), palette, comparisons=0.2)
 
 
 def compare_screen(pilot: Pilot[None]) -> CompareScreen:

@@ -187,7 +187,7 @@ async def test_hostile_text_is_shown_harmless_and_edited_as_it_is(make_app: Make
 
 
 async def test_another_terminals_notes_appear_by_themselves(make_app: MakeApp, own: OpenRun, path: Path) -> None:
-    async with make_app(own, notes=0.01).run_test(size=(120, 40)) as pilot:
+    async with make_app(own, notes=0.1).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         theirs = Notes(path)
         theirs.set(0, "label", "theirs here")

@@ -430,7 +430,7 @@ async def test_a_run_without_an_index_says_so_and_the_app_goes_on(runs_app: Mono
 
 
 async def test_a_training_is_followed(runs_app: MonosemApp, root: Path) -> None:
-    runs_app.session.tuning = Tuning(training=0.01, pause=0.0)
+    runs_app.session.tuning = Tuning(training=0.1, pause=0.0)
     async with runs_app.run_test(size=(120, 40)) as pilot:
         screen = await listed(pilot)
         assert "50 % of 82k · 5k tok/s · 8.2 s left" in screen_text(pilot)
