@@ -252,14 +252,14 @@ async def test_maps_that_cannot_be_shown_are_named(mapped: OpenRun, make_app: Ma
 
 async def test_a_map_is_made_from_the_screen(mapped: OpenRun, make_app: MakeApp) -> None:
     before = mapped.store.path.joinpath("features.h5").read_bytes() if mapped.store.path.is_dir() else b""
-    async with make_app(mapped, comparisons=0.05).run_test(size=(120, 40)) as pilot:
+    async with make_app(mapped, comparisons=0.2).run_test(size=(120, 40)) as pilot:
         screen = await press(pilot, "7")
         await pilot.press("ctrl+g")
         await until(pilot, lambda: screen.state.shown.name == "graph")
         assert "map graph" in screen_text(pilot)
     made = load_map(map_path(mapped.path, "graph"))
     assert made.summary.trusted_on == len(made.feature_N) == 46
-    async with make_app(mapped, comparisons=0.05).run_test(size=(120, 40)) as pilot:
+    async with make_app(mapped, comparisons=0.2).run_test(size=(120, 40)) as pilot:
         screen = await press(pilot, "7")
         await until(pilot, lambda: "graph" in screen.maps.found)
         await pilot.press("ctrl+g")  # the other kind of map, once there is one

@@ -217,7 +217,7 @@ async def test_work_that_takes_a_while_shows_its_seconds_until_a_key(
     now = [100.0]
     monkeypatch.setattr(Waiting, "clock", staticmethod(lambda: now[0]))
     monkeypatch.setattr(MonosemApp, "_open", lambda self, path: None)  # never done
-    async with app(root, seconds=0.01).run_test(size=(80, 24)) as pilot:
+    async with app(root, seconds=0.05).run_test(size=(80, 24)) as pilot:
         await listed(pilot)
         await pilot.press("G", "enter")
         await pilot.pause()
