@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy.sparse import csr_matrix
 
-from store.index.entry_blocks import entry_blocks
+from store.index.feature_groups import feature_groups
 from store.index.reader import FeatureStore
 from store.query.text_units import TextUnits, UnitValue
 
@@ -79,7 +79,7 @@ def unit_activations(store: FeatureStore, units: TextUnits, side: int, value: Un
     total = int(count_F.sum())
     unit_E, act_E = room.array(total, np.int32), room.array(total, np.float32)
     indptr, end = np.zeros(store.d_sae + 1, np.int64), 0
-    for first, stop in entry_blocks(count_F, ENTRIES):
+    for first, stop in feature_groups(count_F, ENTRIES):
         found = store.entries_of(first, stop)
         unit = unit_N[found.token]
         having = np.flatnonzero(unit >= 0)
@@ -101,7 +101,7 @@ def unit_activations(store: FeatureStore, units: TextUnits, side: int, value: Un
 def by_unit(acts_FU: Sparse, room: ArrayRoom) -> Sparse:
     """Return the transposed matrix [U, F] in float64, features ascending."""
     n_features, n_units = acts_FU.shape
-    count_U, blocks = np.zeros(n_units, np.int64), list(entry_blocks(np.diff(acts_FU.indptr), ENTRIES))
+    count_U, blocks = np.zeros(n_units, np.int64), list(feature_groups(np.diff(acts_FU.indptr), ENTRIES))
     for first, stop in blocks:
         count_U += np.bincount(acts_FU.indices[acts_FU.indptr[first] : acts_FU.indptr[stop]], minlength=n_units)
         release_pages(acts_FU.indices)

@@ -194,11 +194,11 @@ def _names(cluster_N: NDArray[np.int32], evidence: Evidence) -> list[list[str]]:
         words = evidence.words, word.indices, word.data, all_W
         names = _telling(evidence.said, said.indices, said.data, all_S, LEAST_SAID, WORDS)
         names += [*_telling(*kinds, LEAST_KIND, KINDS), *_telling(*words, LEAST_WORD, WORDS)]
-        weak = [
-            *_telling(*kinds, LEAST_WEAK_KIND, 1, lift=LEAST_WEAK_LIFT),
-            *_telling(*words, LEAST_WEAK_WORD, WEAK_WORDS, lift=LEAST_WEAK_LIFT),
-        ]
-        found.append(list(dict.fromkeys(names)) or [f"{WEAK * (n == 0)}{name}" for n, name in enumerate(weak)])
+        if not names:
+            names = _telling(*kinds, LEAST_WEAK_KIND, 1, lift=LEAST_WEAK_LIFT)
+            names += _telling(*words, LEAST_WEAK_WORD, WEAK_WORDS, lift=LEAST_WEAK_LIFT)
+            names[:1] = [WEAK + name for name in names[:1]]
+        found.append(list(dict.fromkeys(names)))
     return found
 
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from store.index.entry_blocks import entry_blocks
 from store.index.reader import FeatureStore
+from store.rules.feature_blocks import feature_blocks
 
 BLOCKS = 2048
 """Most blocks: of a longer index, neighbouring contexts are put together."""
 FEWEST = 5
 """Blocks in which a feature fires at least. Features of fewer are alike by chance: all that fire in one and the same
 block only have cosine 1."""
-ENTRIES = 1 << 21
-"""Entries that are read at once: some 60 MB."""
 
 
 def context_profiles(store: FeatureStore) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -29,12 +27,12 @@ def context_profiles(store: FeatureStore) -> tuple[NDArray[np.int32], NDArray[np
     Returns:
         Features [N] that fire in at least `FEWEST` blocks, ascending; rows [N, B] of mean 0 and length 1.
     """
-    count_F, n_contexts = store.totals.count_F, store.n_contexts
+    n_contexts = store.n_contexts
     n_blocks = min(n_contexts, BLOCKS)
     fires_FB = np.zeros((store.d_sae, n_blocks), bool)
-    for first, stop in entry_blocks(count_F, ENTRIES):
-        found = store.entries_of(first, stop)
-        fires_FB[found.feature, store.contexts_of(found.token) * n_blocks // n_contexts] = True
+    for found in feature_blocks(store):
+        block_E = store.contexts_of(found.place_E) * n_blocks // n_contexts
+        fires_FB[found.first + found.feature_E, block_E] = True
     fired_F = np.count_nonzero(fires_FB, axis=1)
     feature_N = np.flatnonzero((fired_F >= FEWEST) & (fired_F < n_blocks)).astype(np.int32)
     rows_NB = fires_FB[feature_N].astype(np.float32)

@@ -18,7 +18,8 @@ from torch import nn
 from engine.runtime.free_memory import free_memory
 
 GPU_SHARE = 0.9
-"""Share of a GPU's free memory for the model; accelerate keeps as much by itself where it is told nothing."""
+"""Share of a GPU's free memory for the model, the rest being for its activations; transformers takes as much of a
+single GPU by itself."""
 DeviceMap = Mapping[str, str | int]
 """Device, or "disk", by path of a module; "" for the whole model."""
 

@@ -21,6 +21,7 @@ from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import create_sealed, put
 from store.index.columns import CorpusColumns
 from store.index.exponents import Exponents, schema_version
+from store.index.feature_groups import feature_groups
 from store.index.index_file import IndexFile, check_consecutive, open_segment
 from store.index.offsets_file import offsets_path
 from store.index.segment import common_path, covered, read_plan, segment_path
@@ -187,18 +188,6 @@ def _merge_inverted(
             columns.take(at, block.act, block.token, vocabulary.ids)
             at = end
     columns.write(out["feature"])
-
-
-def feature_groups(count: NDArray[np.int64], budget: int) -> Iterator[tuple[int, int]]:
-    """Yield half-open ranges of features with at most `budget` entries together (a single feature may have more)."""
-    ends = np.cumsum(count)
-    first, d_sae = 0, len(count)
-    while first < d_sae:
-        done = ends[first - 1] if first else 0
-        last = int(np.searchsorted(ends, done + budget, side="right"))
-        last = min(max(last, first + 1), first + (1 << 16), d_sae)
-        yield first, last
-        first = last
 
 
 @dataclass(frozen=True)

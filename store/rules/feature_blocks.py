@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from store.index.feature_groups import feature_groups
 from store.index.reader import FeatureStore
 
 ENTRIES = 1 << 21
@@ -27,13 +28,8 @@ class FeatureBlock(NamedTuple):
 
 def feature_blocks(store: FeatureStore, entries: int = ENTRIES) -> Iterator[FeatureBlock]:
     """Yield the entries of all features, some features at a time."""
-    ends = np.cumsum(store.columns.count_F)
-    first = 0
-    while first < store.d_sae:
-        before = int(ends[first - 1]) if first else 0
-        stop = max(first + 1, int(np.searchsorted(ends, before + entries, side="right")))
+    for first, stop in feature_groups(store.columns.count_F, entries):
         yield _block(store, first, stop)
-        first = stop
 
 
 def _block(store: FeatureStore, first: int, stop: int) -> FeatureBlock:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.index.columns import CorpusColumns
+from store.index.feature_groups import feature_groups
 from store.index.feature_ids import FeatureIds
 from store.index.index_file import IndexFile
-from store.index.merge import feature_groups
 
 BLOCK = 1 << 20
 """Entries, or tokens, looked at together."""

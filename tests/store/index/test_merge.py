@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from store.files.errors import MonosemError
 from store.index import segment_columns
 from store.index.columns import CorpusColumns
-from store.index.merge import BYTES_PER_ENTRY, feature_groups, merge
+from store.index.feature_groups import feature_groups
+from store.index.merge import BYTES_PER_ENTRY, merge
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, SparseRows, TokenRows, segment_path
 from tests.patience import PATIENCE
