@@ -57,8 +57,8 @@ def browse(
     session: Session | None = None
     try:
         run = open_run(path) if path is not None else None
-        session = _session(run, root, chosen, attach, tuning)
-        session.followed = followed
+        session = _session(run, root, chosen)
+        session.followed, session.attach, session.tuning = followed, attach, tuning or session.tuning
         return _show(session, mouse=chosen.mouse)
     finally:
         gc.enable()
@@ -79,24 +79,18 @@ def _prepare(chosen: terminal.Terminal) -> None:
     terminal.apply(settings)
 
 
-def _session(
-    run: OpenRun | None,
-    root: Path | None,
-    chosen: terminal.Terminal,
-    attach: Path | None,
-    tuning: Tuning | None,
-) -> Session:
+def _session(run: OpenRun | None, root: Path | None, chosen: terminal.Terminal) -> Session:
     """Return the session of a run, or of the list of runs, in the colours that are asked for or were used last."""
     from monosem_tui.draw.palette import Palette
     from monosem_tui.model.session_state import Memory, recall
-    from monosem_tui.screens.session import Session, Tuning
+    from monosem_tui.screens.session import Session
 
     memory = recall(run.path) if run is not None else Memory()
     palette = Palette(colors=chosen.colors).themed(chosen.theme)
     if not chosen.asked:
         palette = palette.themed(memory.theme)
     beside = run.path.parent if run is not None else Path()
-    return Session(run, root or beside, palette, memory, chosen.asked, attach, tuning=tuning or Tuning())
+    return Session(run, root or beside, palette, memory, chosen.asked)
 
 
 def _show(session: Session, *, mouse: bool) -> int:

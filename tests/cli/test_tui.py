@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 from pathlib import Path
 
 import pytest
 
 from monosem_tui.cli.main import run
+from monosem_tui.launch import browse
+from monosem_tui.screens.session import Session
 from store.run.folder import RunFolder, RunRecord
 from tests.cli.running import monosem
 from tests.sample_run import Sample, build_sample
@@ -73,6 +76,17 @@ def test_a_run_at_work_can_be_followed_before_it_has_an_index(tmp_path: Path, op
     assert opened == [(None, None, None)]
     assert run(["tui", str(tmp_path / "busy")]) == 0
     assert opened[1:] == [(tmp_path / "busy", None, None)]
+
+
+def test_what_is_asked_for_reaches_the_screens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Session] = []
+    monkeypatch.setattr("monosem_tui.launch._prepare", lambda _terminal: None)
+    monkeypatch.setattr("monosem_tui.launch._show", lambda session, *, mouse: shown.append(session) or 0)
+    monkeypatch.setattr("store.live.socket_file.connect", lambda _path: socket.socket())
+    asked = {"root": tmp_path, "followed": tmp_path / "busy", "attach": tmp_path / "socket"}
+    assert browse(None, **asked) == 0
+    (session,) = shown
+    assert {name: getattr(session, name) for name in asked} == asked
 
 
 def test_by_name_path_or_file(runs: Path, opened: Opened) -> None:
