@@ -18,6 +18,7 @@ def browse(
     path: Path | None,
     *,
     root: Path | None = None,
+    followed: Path | None = None,
     color: str | None = None,
     mouse: bool | None = None,
     theme: str | None = None,
@@ -29,6 +30,7 @@ def browse(
     Args:
         path: the run; None starts with the list of runs.
         root: the folder of runs; None for the one that holds `path`.
+        followed: a run in that folder whose training is shown first, where `path` is None.
         color: `auto`, `truecolor`, `256`, `16` or `none`; None takes $MONOSEM_COLOR, else `auto`.
         mouse: None means on locally and off over SSH.
         theme: `dark`, `light` or `plain`; None takes $MONOSEM_THEME, else the last session's choice.
@@ -56,6 +58,7 @@ def browse(
     try:
         run = open_run(path) if path is not None else None
         session = _session(run, root, chosen, attach, tuning)
+        session.followed = followed
         return _show(session, mouse=chosen.mouse)
     finally:
         gc.enable()

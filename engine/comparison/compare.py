@@ -34,6 +34,7 @@ from store.comparison.figures import (
     Summary,
     shares_of,
 )
+from store.files.cores import usable_cores
 from store.files.errors import MonosemError
 from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
@@ -89,18 +90,19 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
         MonosemError: the indexes have no text in common, or are of rows of an array.
     """
     both, memory = (first, second), settings.memory // 2
+    jobs = settings.jobs or usable_cores()
     text = _read(both, shared_text(first, second, settings, progress), settings.value, ArrayRoom(memory), progress)
     choosing, measured = text.sums(text.choosing), text.sums(text.measuring)
     judged = _judged(choosing, measured, settings.least)
     with progress.task("partners", 1 + settings.shifts, "searches") as bar:
-        partners = best_partners(text.acts[0], text.second_UF, text.choosing, choosing, judged, memory)
+        partners = best_partners(text.acts[0], text.second_UF, text.choosing, choosing, judged, memory, jobs)
         bar.advance(1)
         nulls = []
         for by in shifts_of(text.units, settings):
-            nulls.append(_null(text, by, judged, memory))
+            nulls.append(_null(text, by, judged, memory, jobs))
             bar.advance(1)
     decoders, encoders = _shared_decoders(both), _shared_encoders(both)
-    found = _pair_figures(text, partners, settings, progress)
+    found = _pair_figures(text, partners, settings, jobs, progress)
     sides = [_side(side, found[side], partners, (choosing, measured), judged, (decoders, encoders)) for side in BOTH]
     matching: Matching | None = None
     if decoders is not None:
@@ -165,20 +167,20 @@ def shifts_of(units: TextUnits, settings: CompareSettings) -> list[int]:
 
 
 def _null(
-    text: _Text, by: int, judged: tuple[NDArray[np.bool_], NDArray[np.bool_]], memory: int
+    text: _Text, by: int, judged: tuple[NDArray[np.bool_], NDArray[np.bool_]], memory: int, jobs: int
 ) -> tuple[Shares, Shares]:
     """Return how well features are matched by features whose text was shifted."""
     choosing = replace(text.choosing, by=by)
-    found = best_partners(text.acts[0], text.second_UF, choosing, text.sums(choosing), judged, memory)
+    found = best_partners(text.acts[0], text.second_UF, choosing, text.sums(choosing), judged, memory, jobs)
     measuring = replace(text.measuring, by=by)
     first, second = (
-        pair_correlations(text.acts, side, found[side].partner_F, measuring)[judged[side]] for side in BOTH
+        pair_correlations(text.acts, side, found[side].partner_F, measuring, jobs)[judged[side]] for side in BOTH
     )
     return shares_of(first), shares_of(second)
 
 
 def _pair_figures(
-    text: _Text, partners: tuple[Partners, Partners], settings: CompareSettings, progress: Progress
+    text: _Text, partners: tuple[Partners, Partners], settings: CompareSettings, jobs: int, progress: Progress
 ) -> tuple[PairFigures, PairFigures]:
     """Measure every feature of both sides beside its partner."""
     documents = UnitDocuments.of(text.units.document_U, text.measuring)
@@ -187,7 +189,7 @@ def _pair_figures(
     with progress.task("figures of features", 2, "runs") as bar:
         for side in BOTH:
             partner_F = partners[side].partner_F
-            found.append(of_pairs(text.acts, side, partner_F, text.measuring, documents, weight_DR))
+            found.append(of_pairs(text.acts, side, partner_F, text.measuring, documents, weight_DR, jobs))
             bar.advance(1)
     return found[0], found[1]
 

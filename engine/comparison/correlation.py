@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.comparison.block_threads import in_order
 from engine.comparison.unit_matrix import Alignment, Sparse, release_pages
 from store.comparison.figures import NO_PARTNER
 
 Figures = NDArray[np.float64]
-FEATURES = 256
+FEATURES = 128
 """Features that are summed, or measured beside their partners, at once."""
 PAIR_BYTES = 64
 """Bytes of one pair of features while it becomes r: its entry, its places, four numbers, and the same by column."""
@@ -75,6 +76,7 @@ def best_partners(
     sums: tuple[Sums, Sums],
     judged: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     memory: int,
+    jobs: int = 1,
 ) -> tuple[Partners, Partners]:
     """Find the best partner of every judged feature of two dictionaries, among the judged ones of the other.
 
@@ -85,14 +87,16 @@ def best_partners(
         sums: of both dictionaries over these units.
         judged: which features of each dictionary are compared.
         memory: bytes that pairs may take; the work is done in blocks of features of the first dictionary.
+        jobs: threads, which share the memory. The partners are the same for any number.
 
     Returns:
         Partners of the first's features, and of the second's. Of several partners with the same r the lowest id wins.
     """
     n_first, n_second = acts_AU.shape[0], acts_UB.shape[1]
     best_A, best_B = (Partners(np.full(n, NO_PARTNER), np.zeros(n)) for n in (n_first, n_second))
-    block = max(1, memory // (PAIR_BYTES * max(1, n_second)))
-    for start in range(0, n_first, block):
+    block = max(1, memory // (PAIR_BYTES * max(1, n_second) * jobs))
+
+    def tops_of(start: int) -> tuple[_Tops, _Tops]:
         stop = min(start + block, n_first)
         mine = aligned.align(acts_AU[start:stop], 0)
         release_pages(acts_AU.indices, acts_AU.data)
@@ -103,8 +107,11 @@ def best_partners(
         _to_r(pairs.data, row_E, pairs.indices, *sums)
         pairs.data[~(judged[0][row_E] & judged[1][pairs.indices])] = 0
         del row_E
-        _improve(best_A, pairs, start, 0)
-        _improve(best_B, pairs.tocsc(), 0, start)
+        return _Tops.of(pairs, start, 0), _Tops.of(pairs.tocsc(), 0, start)
+
+    for top_A, top_B in in_order(tops_of, range(0, n_first, block), jobs):
+        top_A.improve(best_A)
+        top_B.improve(best_B)
     return best_A, best_B
 
 
@@ -118,24 +125,34 @@ def _to_r(product_E: Figures, a_E: NDArray[np.int64], b_E: NDArray[np.int32], a_
     product_E /= below_E
 
 
-def _improve(best: Partners, r: Any, first: int, first_other: int) -> None:
-    """Take over what is better than the best so far; at the same r the lower id.
+class _Tops(NamedTuple):
+    """The best partners of some features among some of the other dictionary."""
 
-    Args:
-        best: is changed.
-        r: a compressed sparse matrix of r, its compressed axis that of `best`.
-        first: feature of its first row (or column).
-        first_other: partner of its first column (or row).
-    """
-    count = np.diff(r.indptr)
-    having = np.flatnonzero(count)
-    if not len(having):
-        return
-    begins = r.indptr[having]
-    top = np.maximum.reduceat(r.data, begins)
-    others = np.where(r.data == np.repeat(top, count[having]), r.indices, np.iinfo(r.indices.dtype).max)
-    other = np.minimum.reduceat(others, begins)
-    feature = having + first
-    better = top > best.r_F[feature]
-    best.partner_F[feature[better]] = other[better].astype(np.int64) + first_other
-    best.r_F[feature[better]] = top[better]
+    feature_f: NDArray[np.int64]
+    partner_f: NDArray[np.int64]
+    r_f: Figures
+
+    @classmethod
+    def of(cls, r: Any, first: int, first_other: int) -> _Tops:
+        """Find the largest r of each row that has any; at the same r the lower partner.
+
+        Args:
+            r: a compressed sparse matrix of r; rows are those of its compressed axis.
+            first: feature of its first row.
+            first_other: partner of its first column.
+        """
+        count = np.diff(r.indptr)
+        having = np.flatnonzero(count)
+        if not len(having):
+            return cls(having, having, np.zeros(0))
+        begins = r.indptr[having]
+        top = np.maximum.reduceat(r.data, begins)
+        others = np.where(r.data == np.repeat(top, count[having]), r.indices, np.iinfo(r.indices.dtype).max)
+        partner_f = np.minimum.reduceat(others, begins).astype(np.int64) + first_other
+        return cls(having + first, partner_f, top)
+
+    def improve(self, best: Partners) -> None:
+        """Take over into `best` what is better; blocks come by rising partner, so the lower one stays at the same r."""
+        better = self.r_f > best.r_F[self.feature_f]
+        best.partner_F[self.feature_f[better]] = self.partner_f[better]
+        best.r_F[self.feature_f[better]] = self.r_f[better]

@@ -5,13 +5,13 @@ Shapes: F pairs of features, U units, D documents, R resamplings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from engine.comparison.block_threads import in_order
 from engine.comparison.correlation import Figures, feature_blocks
 from engine.comparison.unit_matrix import Alignment, Sparse, release_pages
 from store.comparison.figures import LEVELS, NO_PARTNER
@@ -88,6 +88,7 @@ def of_pairs(
     aligned: Alignment,
     documents: UnitDocuments,
     weight_DR: Figures,
+    jobs: int = 1,
 ) -> PairFigures:
     """Measure every feature of one side beside its partner in the other.
 
@@ -98,35 +99,40 @@ def of_pairs(
         aligned: the units that count.
         documents: their documents.
         weight_DR: how often each document is drawn in each resampling.
+        jobs: threads.
     """
-    parts = []
-    for _, mine, beside in _beside_partners(acts, side, partner_F, aligned):
+
+    def measured(rows: slice) -> PairFigures:
+        mine, beside = _beside_partners(acts, side, partner_F, aligned, rows)
         sums = DocumentSums.of(mine, beside, documents)
-        parts.append(PairFigures(sums.r(), sums.r(weight_DR), *_overlap(mine, beside)))
+        return PairFigures(sums.r(), sums.r(weight_DR), *_overlap(mine, beside))
+
+    parts = in_order(measured, feature_blocks(len(partner_F)), jobs)
     fields = zip(*(vars(part).values() for part in parts), strict=True)
     return PairFigures(*(np.concatenate(each) for each in fields))
 
 
 def pair_correlations(
-    acts: tuple[Sparse, Sparse], side: int, partner_F: NDArray[np.int64], aligned: Alignment
+    acts: tuple[Sparse, Sparse], side: int, partner_F: NDArray[np.int64], aligned: Alignment, jobs: int = 1
 ) -> Figures:
     """Return r of every feature of one side with its partner in the other; 0 without one."""
-    r_F = np.zeros(len(partner_F))
-    for rows, mine, beside in _beside_partners(acts, side, partner_F, aligned):
-        r_F[rows] = r_of_sums(aligned.n_units, *(_row_sums(part) for part in _products(mine, beside)))
-    return r_F
+
+    def r_of(rows: slice) -> Figures:
+        products = _products(*_beside_partners(acts, side, partner_F, aligned, rows))
+        return r_of_sums(aligned.n_units, *(_row_sums(part) for part in products))
+
+    return np.concatenate(list(in_order(r_of, feature_blocks(len(partner_F)), jobs)))
 
 
 def _beside_partners(
-    acts: tuple[Sparse, Sparse], side: int, partner_F: NDArray[np.int64], aligned: Alignment
-) -> Iterator[tuple[slice, Sparse, Sparse]]:
-    """Yield blocks of features of one side: which they are, their activations, and those of their partners."""
-    for rows in feature_blocks(len(partner_F)):
-        beside = aligned.align(partners_acts(acts[1 - side], partner_F[rows]), 1 - side)
-        mine = aligned.align(acts[side][rows], side)
-        for acts_FU in acts:
-            release_pages(acts_FU.indices, acts_FU.data)
-        yield rows, mine, beside
+    acts: tuple[Sparse, Sparse], side: int, partner_F: NDArray[np.int64], aligned: Alignment, rows: slice
+) -> tuple[Sparse, Sparse]:
+    """Return the activations of some features of one side, and those of their partners."""
+    beside = aligned.align(partners_acts(acts[1 - side], partner_F[rows]), 1 - side)
+    mine = aligned.align(acts[side][rows], side)
+    for acts_FU in acts:
+        release_pages(acts_FU.indices, acts_FU.data)
+    return mine, beside
 
 
 def _products(first: Sparse, second: Sparse) -> tuple[Sparse, Sparse, Sparse, Sparse, Sparse]:

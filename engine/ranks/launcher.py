@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from store.files.child_process import PACKAGE, exit_reason
+from store.files.cores import usable_cores
 from store.files.errors import MonosemError, WorkFailed
 
 RANK_OF_OURS = "MONOSEM_RANK"
@@ -65,8 +66,7 @@ def launch(number: int, module: str, arguments: Sequence[str], *, debug: bool = 
 
 def threads_each(number: int) -> int:
     """Return the threads of each of several processes, so that together they are as many as this machine's cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // number)
+    return max(1, usable_cores() // number)
 
 
 def first_error(failures: Mapping[int, Any], number: int) -> MonosemError:

@@ -77,6 +77,12 @@ def only_run(root: Path) -> Place | None:
     raise MonosemError(f"the run in {root} has no feature index", f"Make one with: monosem index {run.path}")
 
 
+def at_work(place: Place) -> bool:
+    """Return whether a run is being made and cannot be browsed yet, so that its training is all there is to see."""
+    run = place.run
+    return run is not None and run.exists() and not has_index(run) and run.record().current_status() in WORKING
+
+
 def has_index(run: RunFolder) -> bool:
     """Return whether a run can be browsed: features.h5, or the first segment of an index."""
     return run.features.is_file() or (run.index / "seg-00000.h5").is_file()

@@ -69,6 +69,9 @@ class RunsScreen(MonosemScreen):
         if states != self._states or not states:
             self._states = states
             self._show()
+        if self.session.followed is not None and self.runs.go_to(self.session.followed):
+            self.session.followed = None
+            self.action_curves()
         tuning, working = self.session.tuning, any(state.working for state in states)
         self.files.look_later(tuning.training if working else tuning.no_training)
 

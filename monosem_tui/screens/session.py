@@ -85,6 +85,9 @@ class Session:
     theme_said: bool = False
     """Whether the command line or the environment named the theme, so that the kept one is passed over."""
 
+    followed: Path | None = None
+    """Folder of a run at work that has no index yet: its training is shown first."""
+
     attach: Path | None = None
     """Socket of a model's process that outlives the terminal; None starts a process of our own."""
 

@@ -64,6 +64,13 @@ class RunList(CursorList):
         self.cursor = places[0] if places else min(self.cursor, max(0, len(states) - 1))
         self.redraw()
 
+    def go_to(self, folder: Path) -> bool:
+        """Put the cursor on the run in a folder; False where it is not in the list."""
+        places = [number for number, state in enumerate(self.states) if _same(state.path, folder)]
+        self.cursor = places[0] if places else self.cursor
+        self.redraw()
+        return bool(places)
+
     def entry_at(self, row: int) -> int | None:
         """Return the number of the run that stands on a row, the last one that begins there or above."""
         above = [number for number, start in enumerate(self._starts) if start <= row]

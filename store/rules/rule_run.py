@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from store.files.cores import usable_cores
 from store.index.reader import FeatureStore
 from store.notes.explanations import RULES, Explanation, Explanations, explanations_path
 from store.rules.kind_file import need_merged
@@ -65,7 +65,7 @@ def work(plan: RulePlan) -> Iterator[Explanation]:
     kept.follow()
     known, waiting = kept.by(RULES), set(plan.waiting)
     yield from (known[feature] for feature in plan.features if feature not in waiting)
-    processes = plan.settings.processes or _cores()
+    processes = plan.settings.processes or usable_cores()
     fresh: list[Explanation] = []
     written = time.monotonic()
     try:
@@ -78,10 +78,6 @@ def work(plan: RulePlan) -> Iterator[Explanation]:
     finally:
         if fresh:
             kept.append(fresh)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def chosen_features(store: FeatureStore, ids: Sequence[int]) -> tuple[int, ...]:

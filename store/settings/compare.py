@@ -26,6 +26,9 @@ class CompareSettings(Settings):
     memory: int = setting(
         1_000_000_000, "Memory for activations and pairs of features (500M, 4G)", "SIZE", least=1_000_000
     )
+    jobs: int | None = setting(
+        None, "Threads that compare features, in the memory of one", "N", unset="one a core", least=1, most=256
+    )
     seed: int = setting(0, "Of shifts and resamplings", "N")
     data: str | None = setting(None, "Text to index all runs on first, beside their own", "DATA", unset="their own")
     tokens: int = setting(500_000, "Tokens of `data` to index", "COUNT")

@@ -65,6 +65,8 @@ def measure(plan: Plan = FULL) -> Table:
             *paths,
             "--shifts",
             "0",
+            "--jobs",
+            "1",
             "--memory",
             plan.memory,
             "--json",

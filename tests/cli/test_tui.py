@@ -27,12 +27,13 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
         color: str | None,
         mouse: bool | None,
         root: Path | None = None,
+        followed: Path | None = None,
         theme: str | None,
         attach: Path | None,
     ) -> int:
         assert root is None or path is None
         assert (theme, attach) == (None, None)
-        calls.append((path, color, mouse))
+        calls.append((path or followed, color, mouse))
         return 0
 
     monkeypatch.setattr("monosem_tui.launch.browse", browse)
@@ -70,6 +71,8 @@ def test_a_run_at_work_can_be_followed_before_it_has_an_index(tmp_path: Path, op
     RunFolder(tmp_path / "busy").create(record)
     assert run(["tui", "--runs-dir", str(tmp_path)]) == 0
     assert opened == [(None, None, None)]
+    assert run(["tui", str(tmp_path / "busy")]) == 0
+    assert opened[1:] == [(tmp_path / "busy", None, None)]
 
 
 def test_by_name_path_or_file(runs: Path, opened: Opened) -> None:

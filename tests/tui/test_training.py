@@ -134,6 +134,19 @@ async def test_health_of_a_run_that_is_not_open_is_its_training(root: Path) -> N
     run.store.close()
 
 
+async def test_a_run_that_is_followed_shows_its_training_first(root: Path) -> None:
+    made = app(root)
+    made.session.followed = root / f"{LONG}32"
+    async with made.run_test(size=(80, 24)) as pilot:
+        screen = await listed(pilot)
+        await until(pilot, lambda: screen.training.open)
+        assert "no log points" in screen_text(pilot)
+        await pilot.press("escape")
+        assert screen.runs.chosen is not None and screen.runs.chosen.path == root / f"{LONG}32"
+        await pilot.pause(0.3)
+        assert not screen.training.open
+
+
 async def test_a_key_pressed_before_the_runs_are_read_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go, poll = threading.Event(), RunsWatch.poll
 

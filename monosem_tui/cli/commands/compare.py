@@ -22,7 +22,8 @@ def compare(
     asked: Annotated[
         CompareSettings,
         o.Flags(
-            "data tokens model_pass device unit value least shifts baselines resamplings memory seed", from_file=False
+            "data tokens model_pass device unit value least shifts baselines resamplings memory jobs seed",
+            from_file=False,
         ),
     ],
     top: Annotated[

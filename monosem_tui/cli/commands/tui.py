@@ -33,7 +33,7 @@ def tui(
     ] = None,
 ) -> None:
     """Browse features in the terminal."""
-    from monosem_tui.cli.run_lookup import find_place, folder_of_runs, named_root, only_run
+    from monosem_tui.cli.run_lookup import at_work, find_place, folder_of_runs, named_root, only_run
     from monosem_tui.launch import browse
 
     several = folder_of_runs(run) if run is not None else None
@@ -55,4 +55,7 @@ def tui(
         return
     if place is None:
         raise typer.Exit(browse(None, root=root, color=color, mouse=mouse, theme=theme, attach=attach))
+    if at_work(place):
+        root, path = place.path.parent, place.path
+        raise typer.Exit(browse(None, root=root, followed=path, color=color, mouse=mouse, theme=theme, attach=attach))
     raise typer.Exit(browse(place.path, color=color, mouse=mouse, theme=theme, attach=attach))

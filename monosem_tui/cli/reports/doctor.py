@@ -17,6 +17,7 @@ from monosem_tui.draw.bars import EIGHTHS, LEVELS
 from monosem_tui.draw.safe_text import fit, printable
 from monosem_tui.draw.spans import HEAT, Line, Role, Span, line, wrap
 from monosem_tui.terminal.capabilities import decide
+from store.files.cores import usable_cores
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "h5py", "textual", "rich", "typer")
 _GIB = 1 << 30
@@ -93,7 +94,7 @@ def _machine(root: Path) -> Machine:
         python=platform.python_version(),
         system=platform.platform(terse=True),
         packages={name: _version(name) for name in (*PACKAGES, "datasets")},
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         memory=_memory(),
         runs_dir=str(root),
         writable=os.access(there, os.W_OK),

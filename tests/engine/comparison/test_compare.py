@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -54,6 +55,18 @@ def compared(one: CutText, other: CutText, settings: CompareSettings = SETTINGS)
     with FeatureStore.open(one.features) as a, FeatureStore.open(other.features) as b:
         units = shared_units(DocumentTexts.of(a), DocumentTexts.of(b), settings.unit)
         return compare(IndexedRun("a", a), IndexedRun("b", b), settings, Silent()), units
+
+
+def test_threads_change_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = (index_texts(tmp_path / name, texts(3), seed, n_features=9) for seed, name in enumerate("ab"))
+    for name in ("correlation.FEATURES", "correlation.PAIR_BYTES"):  # blocks of few features
+        monkeypatch.setattr(f"engine.comparison.{name}", 2 if name.endswith("FEATURES") else 30_000)
+    alone, beside = (compared(one, other, replace(SETTINGS, memory=1_000_000, jobs=jobs))[0] for jobs in (1, 3))
+    assert alone.summary == beside.summary
+    for mine, theirs in zip(alone.sides, beside.sides, strict=True):
+        for name, values in vars(mine).items():
+            assert np.array_equal(values, getattr(theirs, name), equal_nan=values.dtype.kind == "f"), name
+    assert (alone.sides[0].partner_F != NO_PARTNER).any()
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
