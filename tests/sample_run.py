@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +45,10 @@ CONCEPTS: dict[int, tuple[str, ...]] = {
 """Words on which the first features fire; the others fire at random, and the last never does."""
 
 
+BUILT = tempfile.TemporaryDirectory(prefix="monosem-samples-")
+"""The runs that this process has built, from which others of the same contents are copied."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """The run, and the dense truth it was made from. N tokens, F features."""
@@ -68,6 +75,21 @@ def _dense(rng: np.random.Generator, token_N: NDArray[np.int32], n_features: int
     return dense.astype(np.float16).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class _Contents:
+    """All that a sample follows from."""
+
+    n_features: int
+    n_contexts: int
+    context: int
+    segments: int
+    merged: bool
+    seed: int
+    vocab: tuple[bytes, ...]
+    model: str
+    signed: bool
+
+
 def build_sample(
     folder: Path,
     *,
@@ -86,6 +108,16 @@ def build_sample(
     `vocab` holds other bytes for the tokens of VOCAB, one for one. With `signed`, the second half of the features are
     the first with the other sign.
     """
+    made = _built(_Contents(n_features, n_contexts, context, segments, merged, seed, tuple(vocab), model, signed))
+    # Modes are kept and times are not: files of a new run are new.
+    shutil.copytree(made.run.path, folder, copy_function=shutil.copy, dirs_exist_ok=True)
+    return Sample(RunFolder(folder), made.token_N.copy(), made.counted_N.copy(), made.dense_NF.copy())
+
+
+@cache
+def _built(asked: _Contents) -> Sample:
+    """Build a run of its own, once in a process: that takes ten times as long as to copy it."""
+    seed, context, n_contexts, n_features = asked.seed, asked.context, asked.n_contexts, asked.n_features
     rng = np.random.default_rng(seed)
     token = rng.integers(1, len(VOCAB), (n_contexts, context)).astype(np.int32)
     token[:, 0] = BOS
@@ -94,19 +126,19 @@ def build_sample(
     token_N = token.ravel()
     counted_N = token_N != BOS
     dense_NF = _dense(rng, token_N, n_features) * counted_N[:, None]
-    spec = SaeSpec(model=model, layer=2, site="resid_post", arch="topk", d_in=8, d_sae=n_features, k=4)
-    run = RunFolder(folder)
+    spec = SaeSpec(model=asked.model, layer=2, site="resid_post", arch="topk", d_in=8, d_sae=n_features, k=4)
+    run = RunFolder(Path(tempfile.mkdtemp(dir=BUILT.name)) / "run")
     run.create(
         RunRecord(
             status="done",
             created=1.0,
             spec=spec,
-            provenance=Provenance(model=model, corpus="words", seed=seed),
+            provenance=Provenance(model=asked.model, corpus="words", seed=seed),
             results=Results(tokens=len(token_N), explained_variance=0.91, l0=4.0, alive=n_features - 1),
         )
     )
     weights = _weights(rng, spec)
-    if signed:
+    if asked.signed:
         half = n_features // 2
         weights.tensors["W_dec"][half:] = -weights.tensors["W_dec"][:half]
     save_sae(run.sae, weights)
@@ -119,9 +151,9 @@ def build_sample(
         seed=seed,
         n_contexts=n_contexts,
     )
-    write_common(run.index, plan, Vocabulary.from_tokens(list(vocab)), weights, _columns(rng, weights))
-    _write_segments(run, -(-n_contexts // segments), token_N, counted_N, dense_NF, context)
-    if merged:
+    write_common(run.index, plan, Vocabulary.from_tokens(list(asked.vocab)), weights, _columns(rng, weights))
+    _write_segments(run, -(-n_contexts // asked.segments), token_N, counted_N, dense_NF, context)
+    if asked.merged:
         merge(run.index, run.features)
     return Sample(run, token_N, counted_N, dense_NF)
 

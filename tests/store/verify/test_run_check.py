@@ -42,14 +42,14 @@ from tests.forged_run import put as forged_value
 from tests.store.raw import RawToken, as_rows, build_store, flip, random_raw, reseal, true_columns, weights
 from tests.store.run.test_shards import INFO, rows
 
-RAW = random_raw(41, n_contexts=30)
+RAW = random_raw(41, n_contexts=15)
 BLOCKS = (1, 3, 10, 1 << 21)
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run with every kind of file."""
-    run = build_store(tmp_path_factory.mktemp("sound") / "run", RAW, 12, merged=True, columns=true_columns(RAW.d_sae))
+    run = build_store(tmp_path_factory.mktemp("sound") / "run", RAW, 6, merged=True, columns=true_columns(RAW.d_sae))
     sae = weights(RAW.d_sae)
     run.create(RunRecord(status="done", spec=sae.spec))
     save_sae(run.sae, sae)
