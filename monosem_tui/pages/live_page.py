@@ -90,7 +90,7 @@ def state(talk: ModelClient) -> str:
     """Return the state of the model server in words."""
     working, ready = talk.working, talk.ready
     if talk.phase is Phase.DEAD:
-        return "model process stopped · R restarts it"
+        return "no server answers · R connects" if talk.attached else "model process stopped · R restarts it"
     if talk.phase is Phase.NONE:
         return "not connected · R connects" if talk.attached else "not loaded; ctrl+g loads it and writes"
     if talk.phase.waits:

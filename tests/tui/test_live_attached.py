@@ -66,6 +66,7 @@ async def test_a_terminal_that_comes_back_finds_its_text(opened: OpenRun, run: R
             served.ended()
             await until(pilot, lambda: screen.connection.talk.phase is Phase.DEAD)
             assert "monosem serve" in screen.connection.talk.problem
+            await until(pilot, lambda: "attached model: no server answers · R connects" in screen_text(pilot))
             assert screen.connection.talk.writing.clamped == before.clamped
             await pilot.press("R")
             await until(pilot, lambda: "no server listens there any more" in screen.connection.talk.problem)
