@@ -169,9 +169,10 @@ class LineView(ScrollView, can_focus=True):
             self.refresh()
 
     def on_resize(self) -> None:
-        """Forget lines that are not on the screen any more, and lay out for the new size."""
-        self._drawn = {y: spans for y, spans in self._drawn.items() if y < self.size.height}
+        """Forget what was drawn, as it may have been cut at this width, and lay out for the new size."""
+        self._drawn.clear()
         self.resized()
+        self.refresh()
 
     def resized(self) -> None:
         """Lay out for the new size, in a subclass whose lines depend on it."""
